@@ -1,0 +1,16 @@
+"""EDNAG in JAX: neural architecture generation by fitness-guided denoising, many seeds in one compiled call."""
+
+from ednag_jax.benchmarks import BENCHMARKS, Benchmark, load_benchmark
+from ednag_jax.config import (
+    EvolveConfig,
+    LocalSearchConfig,
+    RandomSearchConfig,
+    RegularizedEvolutionConfig,
+)
+from ednag_jax.denoise import ddim_step, denoise, estimate_x0
+from ednag_jax.evolve import evolve, evolve_seeds, init, seed_keys
+from ednag_jax.fd_step import fd_step
+from ednag_jax.problem import Problem
+from ednag_jax.schedules import make_schedule
+from ednag_jax.selection import select
+from ednag_jax.spaces import SPACES, CategoricalSpace, SearchSpace

@@ -1,0 +1,35 @@
+"""Benchmarks by name: what their architectures score, and where the data is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+
+from ednag_jax.benchmarks import nasbench201
+from ednag_jax.benchmarks.base import Benchmark
+from ednag_jax.config import check_choice
+
+BENCHMARKS: dict[str, ModuleType] = {"nasbench201": nasbench201}
+"""Name -> module with DATASETS, METRICS and load(dataset, metric, directory)."""
+
+
+def load_benchmark(
+    name: str, *, dataset: str, metric: str = "valid", data_dir: str | Path | None = None
+) -> Benchmark:
+    """Returns a benchmark by name.
+
+    Args:
+        name: a key of `BENCHMARKS`.
+        dataset: one of the benchmark's data sets.
+        metric: the split that a search sees: `valid`, or `test` (protocol `paper`).
+        data_dir: folder of the user's benchmark files; default is the setting `EDNAG_DATA_DIR`.
+
+    Raises:
+        ValueError: unknown name, data set or metric.
+        DataError: a file that is missing, cut or altered.
+    """
+    check_choice("benchmark", name, tuple(BENCHMARKS))
+    return BENCHMARKS[name].load(dataset, metric, data_dir)
+
+
+__all__ = ["BENCHMARKS", "Benchmark", "load_benchmark"]

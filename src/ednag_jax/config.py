@@ -1,0 +1,214 @@
+"""Settings of the engine: every default, every preset and every check of a setting lives here."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import jax
+
+from ednag_jax.denoise import noise_scale_error
+from ednag_jax.schedules import SCHEDULES, make_schedule
+from ednag_jax.types import Schedule, Steps
+
+OBJECTIVES = ("accuracy", "rescaled")
+MAPPINGS = ("identity", "power", "energy", "rank", "standardised")
+ENCODINGS = ("compact", "padded")
+ROULETTES = ("rank", "walk")
+PAPER_ACCURACY_FACTORS = {"cifar10": 1.0, "cifar100": 1.2, "ImageNet16-120": 2.0}
+"""The constants by which the published experiments multiply accuracy, per data set."""
+
+Config = TypeVar("Config")
+
+
+def static(default: Any) -> Any:
+    """Returns a dataclass field that jit treats as part of the program: another value compiles anew."""
+    return field(default=default, metadata={"static": True})
+
+
+def check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Raises ValueError where value is not one of those allowed."""
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
+
+
+def check_range(name: str, value: Any, low: float, high: float = math.inf) -> None:
+    """Raises ValueError where a plain number leaves [low, high]; traced values pass unseen."""
+    if isinstance(value, int | float) and not low <= value <= high:
+        allowed = f"in [{low:g}, {high:g}]" if high < math.inf else f"at least {low:g}"
+        raise ValueError(f"{name} must be {allowed}, got {value}")
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class EvolveConfig:
+    """Settings of EDNAG. Static ones shape the program; the rest are traced, so a sweep compiles once.
+
+    Raises:
+        ValueError: a setting out of its range; the text says which, what is allowed and why.
+    """
+
+    num_steps: int = static(100)
+    """T schedule values, at least 2; they give T-1 denoising steps."""
+    population_size: int = static(30)
+    """n, at least 2."""
+    schedule: str = static("cosine")
+    """`cosine`, `linear` or `ddpm`."""
+    encoding: str = static("compact")
+    """`compact`: one number per field and choice, always valid. `padded`: the paper's, with input and
+    output nodes and ops, where most genotypes are invalid."""
+    objective: str = static("accuracy")
+    """Fitness from accuracy: as it is, or `rescaled` by the paper's piecewise linear function."""
+    mapping: str = static("rank")
+    """g, from fitness to weight: `identity`, `power`, `energy`, `rank` or `standardised`."""
+    roulette: str = static("rank")
+    """`rank`: exact draws without replacement, weights from ranks. `walk`: the paper's experiments'."""
+    elite_rate: float = static(0.1)
+    """Share of the population kept as the fittest."""
+    diversity_rate: float = static(0.2)
+    """Share kept as the most distinct."""
+    normalise: bool = static(False)
+    """Min-max normalise every child to [-1, 1] after (9) and after mutation, as the paper's experiments do."""
+    floored: bool = static(False)
+    """Use the experiments' form of (8), with `floor` added to g, the kernel and Z."""
+    noise_scale: float = 0.8
+    """Share of DDIM's noise drawn anew, in [0, 1]."""
+    temperature: float = 1.0
+    """Of the mapping, above 0; smaller is greedier."""
+    power: float = 1.0
+    """Exponent of the `power` mapping."""
+    floor: float = 1e-9
+    """Used where `floored`."""
+    roulette_pressure: float = 1.0
+    """Of the `rank` roulette, at least 0: weight is rank to this power; 0 draws uniformly."""
+    accuracy_factor: float = 1.0
+    """Used by the `rescaled` objective; `PAPER_ACCURACY_FACTORS` has the published ones."""
+    mutation_rate: float = 0.0
+    """Share of children that get a polynomial mutation, in [0, 1]; read where `normalise` is on."""
+    distribution_index: float = 5.0
+    """Of the polynomial mutation; larger is milder."""
+    first_distribution_index: float = 8.0
+    """The same in the very first step."""
+
+    def __post_init__(self) -> None:
+        check_choice("schedule", self.schedule, SCHEDULES)
+        check_choice("encoding", self.encoding, ENCODINGS)
+        check_choice("objective", self.objective, OBJECTIVES)
+        check_choice("mapping", self.mapping, MAPPINGS)
+        check_choice("roulette", self.roulette, ROULETTES)
+        check_range("num_steps", self.num_steps, 2)
+        check_range("population_size", self.population_size, 2)
+        for rate in ("elite_rate", "diversity_rate", "mutation_rate"):
+            check_range(rate, getattr(self, rate), 0, 1)
+        if self.elite_rate + self.diversity_rate > 1 + 1e-9:
+            raise ValueError(
+                f"elite_rate + diversity_rate must be at most 1, got {self.elite_rate} + {self.diversity_rate}: "
+                "the roulette fills what they leave"
+            )
+        if isinstance(self.noise_scale, int | float) and not 0 <= self.noise_scale <= 1:
+            raise ValueError(noise_scale_error(self.noise_scale))
+        check_range("temperature", self.temperature, 1e-6)
+        check_range("roulette_pressure", self.roulette_pressure, 0)
+
+    @property
+    def num_elite(self) -> int:
+        """Individuals kept as the fittest; at least one where the rate is above 0."""
+        return math.ceil(self.elite_rate * self.population_size - 1e-9)
+
+    @property
+    def num_diverse(self) -> int:
+        """Individuals kept as the most distinct."""
+        return min(round(self.diversity_rate * self.population_size), self.population_size - self.num_elite)
+
+    def rows(self) -> Schedule:
+        """Returns the schedule rows of a run."""
+        return make_schedule(self.schedule, self.num_steps)
+
+    @classmethod
+    def preset(cls, name: str, *, dataset: str | None = None) -> EvolveConfig:
+        """Returns a named configuration.
+
+        Args:
+            name: `default` (chosen by experiments/sweep_default.py) or `paper` (the published
+                experiments: docs/method.md, section 3).
+            dataset: for `paper`, the data set whose accuracy factor to use; None or one that the
+                published experiments do not name uses 1.0.
+
+        Raises:
+            ValueError: unknown preset.
+        """
+        check_choice("preset", name, tuple(PRESETS))
+        config = cls(**PRESETS[name])
+        factor = PAPER_ACCURACY_FACTORS.get(dataset or "", 1.0)
+        return config.replace(accuracy_factor=factor) if name == "paper" else config
+
+    def replace(self, **changes: Any) -> EvolveConfig:
+        """Returns a copy with some settings changed, checked anew."""
+        return dataclasses.replace(self, **changes)
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "paper": {
+        "encoding": "padded",
+        "objective": "rescaled",
+        "mapping": "energy",
+        "roulette": "walk",
+        "normalise": True,
+        "floored": True,
+        "mutation_rate": 0.6,
+    },
+}
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class RandomSearchConfig:
+    """Settings of random search: each step asks for `batch_size` architectures drawn uniformly."""
+
+    num_steps: int = static(100)
+    batch_size: int = static(10)
+
+    def __post_init__(self) -> None:
+        check_range("num_steps", self.num_steps, 1)
+        check_range("batch_size", self.batch_size, 1)
+
+    def rows(self) -> Steps:
+        """Returns the rows of a run."""
+        return Steps(jax.numpy.arange(self.num_steps))
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class RegularizedEvolutionConfig:
+    """Settings of regularized evolution (Real et al. 2019): age-based removal, tournament of `sample_size`."""
+
+    num_steps: int = static(1000)
+    population_size: int = static(30)
+    sample_size: int = static(10)
+
+    def __post_init__(self) -> None:
+        check_range("num_steps", self.num_steps, 1)
+        check_range("population_size", self.population_size, 2)
+        check_range("sample_size", self.sample_size, 1, self.population_size)
+
+    def rows(self) -> Steps:
+        """Returns the rows of a run."""
+        return Steps(jax.numpy.arange(self.num_steps))
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class LocalSearchConfig:
+    """Settings of local search (White et al. 2021): all neighbours, move to the best, restart when stuck."""
+
+    num_steps: int = static(60)
+
+    def __post_init__(self) -> None:
+        check_range("num_steps", self.num_steps, 1)
+
+    def rows(self) -> Steps:
+        """Returns the rows of a run."""
+        return Steps(jax.numpy.arange(self.num_steps))

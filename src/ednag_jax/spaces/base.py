@@ -1,0 +1,105 @@
+"""What a search space is: how a genotype becomes an architecture, and back. No accuracies, no search."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, Num, UInt32
+
+from ednag_jax.types import KeyArray
+
+INDEXABLE_SIZE = 2**31
+"""Spaces smaller than this identify an architecture by its int32 table index, others by a hash."""
+
+
+@dataclass(frozen=True)
+class SearchSpace(ABC):
+    """A search space and one encoding of it as real numbers; frozen, so it can be a static argument.
+
+    Genotypes are [... d] float32, phenotypes [... e] int32: op ids per edge or the space's own fields.
+    Methods on arrays are pure and take any leading axes; the text forms are for the host.
+    """
+
+    name: str
+    encoding: str = "compact"
+
+    @property
+    @abstractmethod
+    def genotype_size(self) -> int:
+        """d, the real numbers that encode one architecture."""
+
+    @property
+    @abstractmethod
+    def num_fields(self) -> int:
+        """e, the integers of one phenotype."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """How many valid architectures there are."""
+
+    @abstractmethod
+    def with_encoding(self, encoding: str) -> SearchSpace:
+        """Returns the same space under another encoding; ValueError where it has no such encoding."""
+
+    @abstractmethod
+    def decode(self, genotype: Float[Array, "*b d"]) -> Int[Array, "*b e"]:
+        """Returns the phenotype of a genotype; fields that mean nothing hold -1."""
+
+    @abstractmethod
+    def encode(self, phenotype: Int[Array, "*b e"]) -> Float[Array, "*b d"]:
+        """Returns a genotype in [-1, 1] that decodes to a valid phenotype."""
+
+    @abstractmethod
+    def is_valid(self, phenotype: Int[Array, "*b e"]) -> Bool[Array, "*b"]:
+        """Returns whether the phenotype is an architecture of the space."""
+
+    @abstractmethod
+    def arch_index(self, phenotype: Int[Array, "*b e"]) -> Int[Array, "*b"]:
+        """Returns the table row of a valid phenotype, in [0, size); for an invalid one any row."""
+
+    @abstractmethod
+    def random(self, key: KeyArray, num: int) -> Int[Array, "n e"]:
+        """Returns num architectures drawn uniformly, with replacement."""
+
+    @abstractmethod
+    def mutate(self, key: KeyArray, phenotype: Int[Array, " e"]) -> Int[Array, " e"]:
+        """Returns a neighbour drawn uniformly."""
+
+    @abstractmethod
+    def neighbours(self, phenotype: Int[Array, " e"]) -> Int[Array, "k e"]:
+        """Returns all architectures one edit away."""
+
+    @abstractmethod
+    def to_str(self, phenotype: Int[Array, " e"]) -> str:
+        """Returns the text form of one architecture (host)."""
+
+    @abstractmethod
+    def from_str(self, text: str) -> Int[Array, " e"]:
+        """Returns the phenotype of a text form; ValueError says what is wrong with the text (host)."""
+
+    @property
+    def is_indexable(self) -> bool:
+        """Whether architectures are few enough to be rows of a table."""
+        return self.size < INDEXABLE_SIZE
+
+    def arch_id(self, phenotype: Int[Array, "*b e"]) -> Num[Array, "*b"]:
+        """Returns what tells architectures apart: the table index, or a 64-bit hash as two uint32."""
+        return self.arch_index(phenotype) if self.is_indexable else hash_fields(phenotype)
+
+
+def hash_fields(phenotype: Int[Array, "*b e"]) -> UInt32[Array, "*b 2"]:
+    """Returns a 64-bit hash of the fields of each phenotype as two uint32.
+
+    Every (position, value) pair is mixed to 32 bits and the pairs are summed, once for each of two
+    seeds; mixing is the finaliser of MurmurHash3.
+    """
+    position = jnp.arange(phenotype.shape[-1], dtype=jnp.uint32)
+    pair = phenotype.astype(jnp.uint32) * jnp.uint32(0x9E3779B1) + position * jnp.uint32(0x85EBCA77)
+    seeds = jnp.array([0x27D4EB2F, 0x165667B1], jnp.uint32)
+    mixed = pair[..., None, :] ^ seeds[:, None]
+    for multiplier in (0x85EBCA6B, 0xC2B2AE35):
+        mixed = (mixed ^ (mixed >> 16)) * jnp.uint32(multiplier)
+    return jnp.sum(mixed ^ (mixed >> 16), axis=-1, dtype=jnp.uint32)

@@ -1,0 +1,89 @@
+"""The data that flows through the engine; every array is described by its shape in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+from jaxtyping import Array, Bool, Float, Int, Key, Num
+
+KeyArray: TypeAlias = Key[Array, ""]
+Params: TypeAlias = Any
+"""The pytree of tables or predictor weights that a fitness function reads; never looked into here."""
+
+Phenotype: TypeAlias = Int[Array, "n e"]
+FitnessFn: TypeAlias = Callable[[Params, KeyArray, Phenotype], Float[Array, " n"]]
+"""`fitness_fn(params, key, phenotype [n e]) -> [n]`; higher is better, NaN or inf marks a failure."""
+
+
+class Schedule(NamedTuple):
+    """Rows that a denoising loop scans over, first row first; one row holds three scalars."""
+
+    step: Int[Array, "*t"]
+    """0 for the first denoising step (t = T-1)."""
+    alpha_bar: Float[Array, "*t"]
+    """Cumulative signal share at t, in [0, 1)."""
+    alpha_bar_prev: Float[Array, "*t"]
+    """Cumulative signal share at t-1, in (alpha_bar, 1]."""
+
+
+class Steps(NamedTuple):
+    """Rows of a strategy without a noise schedule."""
+
+    step: Int[Array, "*t"]
+
+
+class Evaluation(NamedTuple):
+    """What asking the fitness function for n architectures gave."""
+
+    phenotype: Int[Array, "*n e"]
+    arch_id: Num[Array, "*n"]
+    """Table index, int32 [n], or where the space is too large a hash, uint32 [n 2]."""
+    queried: Bool[Array, "*n"]
+    """False where the genotype decodes to no valid architecture, so nothing was asked."""
+    accuracy: Float[Array, "*n"]
+    """What the fitness function said, NaN where it failed or was not asked."""
+    fitness: Float[Array, "*n"]
+    """What selection ranks; -inf where the evaluation failed."""
+
+
+class State(NamedTuple):
+    """One population between two steps; it carries its fitness, so a step costs n evaluations."""
+
+    genotype: Float[Array, "*n d"]
+    evaluation: Evaluation
+    """Of the population, in the order of `genotype`."""
+    best: Evaluation
+    """Of the best architecture met so far, the initial population included; no leading axis."""
+
+
+class StepInfo(NamedTuple):
+    """What a step did; only looked at, never read back by the engine."""
+
+    evaluation: Evaluation
+    """Of the architectures evaluated in this step, in query order."""
+    num_invalid: Int[Array, "*t"]
+    """Children that decode to no valid architecture."""
+    num_failed: Int[Array, "*t"]
+    """Valid architectures whose evaluation was NaN or infinite."""
+
+
+class Trace(NamedTuple):
+    """Everything that one run evaluated, in order."""
+
+    initial: Evaluation
+    """Of the initial population [n ...]."""
+    steps: StepInfo
+    """Stacked over the steps [t n ...]."""
+
+
+class Strategy(NamedTuple):
+    """A search method on the one contract; both functions are pure and see ONE seed.
+
+    `init(key, params, *, problem, config) -> state` evaluates its own start; the state has a field
+    `evaluation`. `step(key, state, row, params, *, problem, config) -> (state, StepInfo)`.
+    """
+
+    name: str
+    init: Callable[..., Any]
+    step: Callable[..., tuple[Any, StepInfo]]
