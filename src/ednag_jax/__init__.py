@@ -14,3 +14,7 @@ from ednag_jax.problem import Problem
 from ednag_jax.schedules import make_schedule
 from ednag_jax.selection import select
 from ednag_jax.spaces import SPACES, CategoricalSpace, SearchSpace
+from ednag_jax.search import Result, search
+from ednag_jax.storage import DataError
+from ednag_jax.strategies import STRATEGIES
+from ednag_jax.types import Evaluation, Schedule, State, StepInfo, Strategy, Trace

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import jax
+import jax.numpy as jnp
 
 from ednag_jax.denoise import noise_scale_error
 from ednag_jax.schedules import SCHEDULES, make_schedule
@@ -144,6 +145,12 @@ class EvolveConfig:
         factor = PAPER_ACCURACY_FACTORS.get(dataset or "", 1.0)
         return config.replace(accuracy_factor=factor) if name == "paper" else config
 
+    @classmethod
+    def for_budget(cls, queries: int, size: int) -> EvolveConfig:
+        """Returns the default preset: EDNAG's length is its schedule, a setting of its own."""
+        del queries, size
+        return cls.preset("default")
+
     def replace(self, **changes: Any) -> EvolveConfig:
         """Returns a copy with some settings changed, checked anew."""
         return dataclasses.replace(self, **changes)
@@ -163,26 +170,42 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class RandomSearchConfig:
-    """Settings of random search: each step asks for `batch_size` architectures drawn uniformly."""
+class BaselineConfig:
+    """What the settings of every strategy without a noise schedule have in common."""
 
     num_steps: int = static(100)
-    batch_size: int = static(10)
 
     def __post_init__(self) -> None:
         check_range("num_steps", self.num_steps, 1)
-        check_range("batch_size", self.batch_size, 1)
 
     def rows(self) -> Steps:
         """Returns the rows of a run."""
-        return Steps(jax.numpy.arange(self.num_steps))
+        return Steps(jnp.arange(self.num_steps))
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class RegularizedEvolutionConfig:
+class RandomSearchConfig(BaselineConfig):
+    """Settings of random search: each step asks for `batch_size` architectures drawn uniformly."""
+
+    batch_size: int = static(10)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range("batch_size", self.batch_size, 1)
+
+    @classmethod
+    def for_budget(cls, queries: int, size: int) -> RandomSearchConfig:
+        """Returns settings whose draws with replacement from `size` give that many distinct ones, nearly always."""
+        left = max(size - queries, 1)
+        draws = 1.1 * size * math.log(size / left) + 20
+        return cls(num_steps=math.ceil(draws / 10))
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class RegularizedEvolutionConfig(BaselineConfig):
     """Settings of regularized evolution (Real et al. 2019): age-based removal, tournament of `sample_size`."""
 
     num_steps: int = static(1000)
@@ -190,25 +213,26 @@ class RegularizedEvolutionConfig:
     sample_size: int = static(10)
 
     def __post_init__(self) -> None:
-        check_range("num_steps", self.num_steps, 1)
+        super().__post_init__()
         check_range("population_size", self.population_size, 2)
         check_range("sample_size", self.sample_size, 1, self.population_size)
 
-    def rows(self) -> Steps:
-        """Returns the rows of a run."""
-        return Steps(jax.numpy.arange(self.num_steps))
+    @classmethod
+    def for_budget(cls, queries: int, size: int) -> RegularizedEvolutionConfig:
+        """Returns settings long enough for that many distinct queries; children often repeat."""
+        del size
+        return cls(num_steps=4 * queries)
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class LocalSearchConfig:
+class LocalSearchConfig(BaselineConfig):
     """Settings of local search (White et al. 2021): all neighbours, move to the best, restart when stuck."""
 
     num_steps: int = static(60)
 
-    def __post_init__(self) -> None:
-        check_range("num_steps", self.num_steps, 1)
-
-    def rows(self) -> Steps:
-        """Returns the rows of a run."""
-        return Steps(jax.numpy.arange(self.num_steps))
+    @classmethod
+    def for_budget(cls, queries: int, size: int) -> LocalSearchConfig:
+        """Returns settings long enough for that many distinct queries; neighbourhoods overlap."""
+        del size
+        return cls(num_steps=queries // 4 + 10)

@@ -1,0 +1,37 @@
+"""Search methods by name, all on the contract of `ednag_jax.types.Strategy`."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ednag_jax.config import (
+    EvolveConfig,
+    LocalSearchConfig,
+    RandomSearchConfig,
+    RegularizedEvolutionConfig,
+)
+from ednag_jax.evolve import EDNAG
+from ednag_jax.strategies.local_search import LOCAL_SEARCH
+from ednag_jax.strategies.random_search import RANDOM_SEARCH
+from ednag_jax.strategies.regularized_evolution import REGULARIZED_EVOLUTION
+from ednag_jax.types import Strategy
+
+
+class Entry(NamedTuple):
+    """A strategy and the class of its settings, whose defaults are the published ones."""
+
+    strategy: Strategy
+    config: type[Any]
+
+
+STRATEGIES: dict[str, Entry] = {
+    entry.strategy.name: entry
+    for entry in (
+        Entry(EDNAG, EvolveConfig),
+        Entry(RANDOM_SEARCH, RandomSearchConfig),
+        Entry(REGULARIZED_EVOLUTION, RegularizedEvolutionConfig),
+        Entry(LOCAL_SEARCH, LocalSearchConfig),
+    )
+}
+
+__all__ = ["STRATEGIES", "Entry"]

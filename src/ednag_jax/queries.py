@@ -1,0 +1,69 @@
+"""Counting queries on the host: a query is one distinct valid architecture asked about in one seed's run."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from ednag_jax.types import Evaluation, Trace
+
+
+class QueryLog(NamedTuple):
+    """The distinct queries of one seed, in the order in which they were first asked."""
+
+    phenotype: Int[np.ndarray, "q e"]
+    accuracy: Float[np.ndarray, " q"]
+    """NaN where the evaluation failed."""
+
+
+def flatten_trace(trace: Trace) -> Evaluation:
+    """Returns everything that a batch of seeds evaluated as NumPy arrays [s m ...], in query order."""
+    columns = []
+    for first, later in zip(trace.initial, trace.steps.evaluation, strict=True):
+        first, later = np.asarray(first), np.asarray(later)
+        seeds, trailing = first.shape[0], first.shape[2:]
+        columns.append(np.concatenate([first, later.reshape(seeds, -1, *trailing)], axis=1))
+    return Evaluation(*columns)
+
+
+def query_log(evaluation: Evaluation, seed: int, budget: int | None = None) -> QueryLog:
+    """Returns one seed's distinct queries, the first `budget` of them.
+
+    Asking again is free, and its answer does not count: the first answer is the one in the log.
+
+    Args:
+        evaluation: of a batch, from `flatten_trace`.
+        seed: which row of the batch.
+        budget: None means all.
+    """
+    asked = np.flatnonzero(np.asarray(evaluation.queried[seed]))
+    ids = packed_ids(np.asarray(evaluation.arch_id[seed]))[asked]
+    first = np.sort(np.unique(ids, return_index=True)[1])
+    kept = asked[first[:budget]]
+    return QueryLog(np.asarray(evaluation.phenotype)[seed, kept], np.asarray(evaluation.accuracy)[seed, kept])
+
+
+def packed_ids(arch_id: np.ndarray) -> Int[np.ndarray, " m"]:
+    """Returns one integer per architecture: the table index, or the two halves of its hash joined."""
+    if arch_id.ndim == 1:
+        return arch_id.astype(np.int64)
+    return arch_id[:, 0].astype(np.uint64).view(np.int64) << 32 | arch_id[:, 1].astype(np.int64)
+
+
+def best_so_far(accuracy: Float[np.ndarray, " q"], length: int) -> Float[np.ndarray, " length"]:
+    """Returns the best accuracy after 1 .. length queries.
+
+    NaN until the first success; carried on unchanged where a run asked for fewer than `length`.
+    """
+    if not len(accuracy):
+        return np.full(length, np.nan)
+    curve = np.fmax.accumulate(accuracy)[:length]
+    return np.concatenate([curve, np.full(length - len(curve), curve[-1])])
+
+
+def failures(evaluation: Evaluation) -> tuple[Bool[np.ndarray, "s m"], Bool[np.ndarray, "s m"]]:
+    """Returns which evaluations were of no valid architecture, and which of a valid one failed."""
+    queried = np.asarray(evaluation.queried)
+    return ~queried, queried & ~np.isfinite(np.asarray(evaluation.accuracy))

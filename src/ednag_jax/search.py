@@ -1,0 +1,217 @@
+"""One call from a strategy's name and a benchmark to a result: many seeds, every query counted."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import platform
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int, Key
+
+from ednag_jax.benchmarks import Benchmark
+from ednag_jax.config import check_choice, check_range
+from ednag_jax.evolve import evolve_seeds, seed_keys
+from ednag_jax.problem import Problem
+from ednag_jax.queries import QueryLog, best_so_far, failures, flatten_trace, query_log
+from ednag_jax.storage import write_atomic
+from ednag_jax.strategies import STRATEGIES
+from ednag_jax.types import Params, Strategy, Trace
+
+REPORTED_PACKAGES = ("ednag-jax", "jax", "jaxlib", "numpy")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a search found, every seed of it; accuracies in the benchmark's unit, higher is better."""
+
+    strategy: str
+    benchmark: dict[str, Any]
+    """Name, data set, split, epochs, direction, unit, table hash, optimum."""
+    config: dict[str, Any]
+    seeds: list[int]
+    budget: int | None
+    """Distinct queries allowed to each seed; None means all that the run made."""
+    best_accuracy: Float[np.ndarray, " s"]
+    """Oracle accuracy of the best architecture of each seed."""
+    test_accuracy: Float[np.ndarray, " s"] | None
+    """Test accuracy of the same architecture, looked up once; None where not available."""
+    best_arch: list[str]
+    queries: Int[np.ndarray, " s"]
+    """Distinct valid architectures asked about."""
+    curve: Float[np.ndarray, "s q"]
+    """Best so far after 1 .. q queries."""
+    num_invalid: Int[np.ndarray, " s"]
+    """Genotypes in the whole run that decoded to no valid architecture."""
+    num_failed: Int[np.ndarray, " s"]
+    """Evaluations in the whole run that were NaN or infinite."""
+    compile_seconds: float
+    """0 where the process already had the program."""
+    run_seconds: float
+    environment: dict[str, str]
+
+    @property
+    def at_optimum(self) -> np.ndarray:
+        """Whether each seed found the table's best, within 1e-3."""
+        return self.best_accuracy >= self.benchmark["optimum"] - OPTIMUM_TOLERANCE
+
+    def share_at_optimum(self, queries: int | None = None) -> float:
+        """Returns the share of seeds at the table's best, within 1e-3, at the end or after so many queries."""
+        if queries is None:
+            return float(np.mean(self.at_optimum))
+        column = self.curve[:, min(queries, self.curve.shape[1]) - 1]
+        return float(np.mean(column >= self.benchmark["optimum"] - OPTIMUM_TOLERANCE))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the result as plain lists and numbers; NaN becomes None."""
+        return {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+
+    def to_json(self, path: str | Path) -> Path:
+        """Writes the result as JSON, whole or not at all, and returns the path."""
+        return write_atomic(path, json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n")
+
+
+OPTIMUM_TOLERANCE = 1e-3
+
+
+def search(
+    strategy: str,
+    benchmark: Benchmark,
+    *,
+    seeds: int | range = 100,
+    queries: int | None = None,
+    config: Any = None,
+    root: int = 0,
+) -> Result:
+    """Returns what a strategy finds on a benchmark, all seeds in one compiled call.
+
+    Args:
+        strategy: `ednag`, `random_search`, `regularized_evolution` or `local_search`.
+        benchmark: from `load_benchmark` or `Benchmark.from_table`.
+        seeds: how many (0 .. seeds-1), or a range of them.
+        queries: budget of distinct architectures per seed: what a seed would do after spending it is cut off.
+            None counts all that the run makes.
+        config: the strategy's settings; default are its own defaults, long enough to spend the budget.
+        root: the random root that seeds are folded into.
+
+    Raises:
+        ValueError: unknown strategy, a config of another strategy, or a number out of range.
+
+    >>> space = CategoricalSpace("mine", choices=(3, 3))
+    >>> table = Benchmark.from_table(space, np.arange(9.0), name="mine")
+    >>> search("local_search", table, seeds=2).best_arch
+    ['2-2', '2-2']
+    """
+    check_choice("strategy", strategy, tuple(STRATEGIES))
+    numbers = range(seeds) if isinstance(seeds, int) else seeds
+    check_range("seeds", len(numbers), 1)
+    if queries is not None:
+        check_range("queries", queries, 1)
+    wanted = STRATEGIES[strategy].config
+    if config is None:
+        config = wanted() if queries is None else wanted.for_budget(queries, benchmark.space.size)
+    if not isinstance(config, wanted):
+        raise ValueError(f"{strategy} takes a {wanted.__name__}, got a {type(config).__name__}")
+    trace, compile_seconds, run_seconds = run_timed(
+        seed_keys(numbers, root=root), benchmark.params, benchmark.problem, config, STRATEGIES[strategy].strategy
+    )
+    return Result(
+        strategy=strategy,
+        benchmark=describe(benchmark),
+        config={"name": type(config).__name__, **dataclasses.asdict(config)},
+        seeds=list(numbers),
+        budget=queries,
+        compile_seconds=compile_seconds,
+        run_seconds=run_seconds,
+        environment=environment(),
+        **_outcome(trace, benchmark, queries),
+    )
+
+
+def run_timed(
+    keys: Key[jax.Array, " s"], params: Params, problem: Problem, config: Any, strategy: Strategy
+) -> tuple[Trace, float, float]:
+    """Returns the trace of all seeds, the seconds of compiling (0 if done before) and of running."""
+    leaves, structure = jax.tree.flatten((keys, params, config))
+    program_key = (structure, tuple(map(jax.typeof, leaves)), problem, strategy)
+    start = time.perf_counter()
+    if program_key not in _PROGRAMS:
+        lowered = evolve_seeds.lower(keys, params, problem=problem, config=config, strategy=strategy)
+        _PROGRAMS[program_key] = lowered.compile()
+        compile_seconds = time.perf_counter() - start
+    else:
+        compile_seconds = 0.0
+    start = time.perf_counter()
+    _, trace = jax.block_until_ready(_PROGRAMS[program_key](keys, params, config=config))
+    return trace, compile_seconds, time.perf_counter() - start
+
+
+_PROGRAMS: dict[Any, Any] = {}
+"""Shapes and static settings -> compiled program: jit keeps such a table too, but cannot be timed apart."""
+
+
+def describe(benchmark: Benchmark) -> dict[str, Any]:
+    """Returns what a result says of the benchmark that it was found on."""
+    names = ("name", "dataset", "metric", "epochs", "unit", "direction", "table_hash")
+    described = {name: getattr(benchmark, name) for name in names}
+    return {**described, "space": benchmark.space.name, "oracle": benchmark.oracle, "optimum": benchmark.optimum}
+
+
+def environment() -> dict[str, str]:
+    """Returns the versions and the device of this process."""
+    devices = jax.devices()
+    versions = {name: version(name) for name in REPORTED_PACKAGES}
+    device = f"{len(devices)} x {devices[0].device_kind} ({platform.machine()})"
+    return {**versions, "python": platform.python_version(), "device": device}
+
+
+def _outcome(trace: Trace, benchmark: Benchmark, budget: int | None) -> dict[str, Any]:
+    """Returns the fields of a Result that are read off a trace."""
+    evaluation = flatten_trace(trace)
+    logs = [query_log(evaluation, seed, budget) for seed in range(len(evaluation.queried))]
+    length = budget or max(len(log.accuracy) for log in logs)
+    best = [_best_query(log) for log in logs]
+    archs = np.stack([phenotype for phenotype, _ in best])
+    test = benchmark.test_accuracy
+    invalid, failed = failures(evaluation)
+    return {
+        "best_accuracy": np.array([accuracy for _, accuracy in best]),
+        "test_accuracy": None if test is None else np.asarray(test[benchmark.space.arch_index(archs)]),
+        "best_arch": [benchmark.space.to_str(arch) for arch in archs],
+        "queries": np.array([len(log.accuracy) for log in logs]),
+        "curve": np.stack([best_so_far(log.accuracy, length) for log in logs]),
+        "num_invalid": invalid.sum(axis=1),
+        "num_failed": failed.sum(axis=1),
+    }
+
+
+def _best_query(log: QueryLog) -> tuple[np.ndarray, float]:
+    """Returns the phenotype and accuracy of a seed's best query; the first of equals.
+
+    Raises:
+        ValueError: the seed met no valid architecture at all.
+    """
+    if not len(log.accuracy):
+        raise ValueError(
+            "a seed met no valid architecture; raise num_steps or population_size, or use the compact encoding"
+        )
+    row = int(np.argmax(np.nan_to_num(log.accuracy, nan=-np.inf)))
+    return log.phenotype[row], float(log.accuracy[row])
+
+
+def _plain(value: Any) -> Any:
+    """Returns a value as JSON knows it."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | list | tuple):
+        return [_plain(item) for item in (value.tolist() if isinstance(value, np.ndarray) else value)]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
