@@ -17,6 +17,7 @@ from ednag_jax.types import Schedule, Steps
 OBJECTIVES = ("accuracy", "rescaled")
 MAPPINGS = ("identity", "power", "energy", "rank", "standardised")
 ENCODINGS = ("compact", "padded")
+VARIATIONS = ("none", "reset", "polynomial")
 ROULETTES = ("rank", "walk")
 PAPER_ACCURACY_FACTORS = {"cifar10": 1.0, "cifar100": 1.2, "ImageNet16-120": 2.0}
 """The constants by which the published experiments multiply accuracy, per data set."""
@@ -51,9 +52,9 @@ class EvolveConfig:
         ValueError: a setting out of its range; the text says which, what is allowed and why.
     """
 
-    num_steps: int = static(100)
+    num_steps: int = static(300)
     """T schedule values, at least 2; they give T-1 denoising steps."""
-    population_size: int = static(30)
+    population_size: int = static(24)
     """n, at least 2."""
     schedule: str = static("cosine")
     """`cosine`, `linear` or `ddpm`."""
@@ -68,26 +69,27 @@ class EvolveConfig:
     """`rank`: exact draws without replacement, weights from ranks. `walk`: the paper's experiments'."""
     elite_rate: float = static(0.1)
     """Share of the population kept as the fittest."""
-    diversity_rate: float = static(0.2)
+    diversity_rate: float = static(0.0)
     """Share kept as the most distinct."""
-    normalise: bool = static(False)
-    """Min-max normalise every child to [-1, 1] after (9) and after mutation, as the paper's experiments do."""
+    variation: str = static("reset")
+    """Of the children after (9): `none`; `reset`: single numbers drawn anew; `polynomial`: the paper's
+    experiments', with every child min-max normalised to [-1, 1] before and after."""
     floored: bool = static(False)
     """Use the experiments' form of (8), with `floor` added to g, the kernel and Z."""
-    noise_scale: float = 0.8
+    noise_scale: float = 0.0
     """Share of DDIM's noise drawn anew, in [0, 1]."""
-    temperature: float = 1.0
+    temperature: float = 0.1
     """Of the mapping, above 0; smaller is greedier."""
     power: float = 1.0
     """Exponent of the `power` mapping."""
     floor: float = 1e-9
     """Used where `floored`."""
-    roulette_pressure: float = 1.0
+    roulette_pressure: float = 2.0
     """Of the `rank` roulette, at least 0: weight is rank to this power; 0 draws uniformly."""
     accuracy_factor: float = 1.0
     """Used by the `rescaled` objective; `PAPER_ACCURACY_FACTORS` has the published ones."""
-    mutation_rate: float = 0.0
-    """Share of children that get a polynomial mutation, in [0, 1]; read where `normalise` is on."""
+    mutation_rate: float = 0.05
+    """Share of numbers drawn anew (`reset`), or of children mutated (`polynomial`), in [0, 1]."""
     distribution_index: float = 5.0
     """Of the polynomial mutation; larger is milder."""
     first_distribution_index: float = 8.0
@@ -98,6 +100,7 @@ class EvolveConfig:
         check_choice("encoding", self.encoding, ENCODINGS)
         check_choice("objective", self.objective, OBJECTIVES)
         check_choice("mapping", self.mapping, MAPPINGS)
+        check_choice("variation", self.variation, VARIATIONS)
         check_choice("roulette", self.roulette, ROULETTES)
         check_range("num_steps", self.num_steps, 2)
         check_range("population_size", self.population_size, 2)
@@ -159,12 +162,17 @@ class EvolveConfig:
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
     "paper": {
+        "num_steps": 100,
+        "population_size": 30,
         "encoding": "padded",
         "objective": "rescaled",
         "mapping": "energy",
         "roulette": "walk",
-        "normalise": True,
+        "variation": "polynomial",
         "floored": True,
+        "diversity_rate": 0.2,
+        "noise_scale": 0.8,
+        "temperature": 1.0,
         "mutation_rate": 0.6,
     },
 }

@@ -1,4 +1,4 @@
-"""Variation of a population [n d] after denoising: min-max normalisation and polynomial mutation."""
+"""Variation of a population [n d] after denoising: reset mutation, or normalised polynomial mutation."""
 
 from __future__ import annotations
 
@@ -43,15 +43,35 @@ def polynomial_mutation(
     return genotype + jnp.where(falls, -2.0, 2.0) * moved
 
 
+def reset_mutation(
+    key: KeyArray, genotype: Float[Array, "n d"], rate: Float[Array, ""] | float
+) -> Float[Array, "n d"]:
+    """Returns genotypes in which each number is drawn anew with probability `rate`, uniformly between the
+    individual's own least and greatest number, so that any field can change however small the noise of (9)."""
+    u_reset, u_value = jax.random.uniform(key, (2, *genotype.shape))
+    low = jnp.min(genotype, axis=-1, keepdims=True)
+    high = jnp.max(genotype, axis=-1, keepdims=True)
+    return jnp.where(u_reset < rate, low + (high - low) * u_value, genotype)
+
+
+def normalised_polynomial(
+    key: KeyArray, genotype: Float[Array, "n d"], step: Int[Array, ""], config: EvolveConfig
+) -> Float[Array, "n d"]:
+    """Returns the published experiments' variation: min-max normalise, mutate a share of the individuals with
+    one draw each, normalise again; the first step has a distribution index of its own."""
+    genotype = min_max_normalise(genotype)
+    u_mutate, u_move = jax.random.uniform(key, (2, genotype.shape[0], 1))
+    index = jnp.where(step == 0, config.first_distribution_index, config.distribution_index)
+    mutated = polynomial_mutation(genotype, u_move, index)
+    return min_max_normalise(jnp.where(u_mutate < config.mutation_rate, mutated, genotype))
+
+
 def vary(
     key: KeyArray, children: Float[Array, "n d"], step: Int[Array, ""], *, config: EvolveConfig
 ) -> Float[Array, "n d"]:
-    """Returns the children as selection will see them: as they are, or (config.normalise) normalised, some of
-    them mutated with one draw an individual, and normalised again."""
-    if not config.normalise:
+    """Returns the children as selection will see them, under the variation that config names."""
+    if config.variation == "none":
         return children
-    children = min_max_normalise(children)
-    u_mutate, u_move = jax.random.uniform(key, (2, children.shape[0], 1))
-    index = jnp.where(step == 0, config.first_distribution_index, config.distribution_index)
-    mutated = polynomial_mutation(children, u_move, index)
-    return min_max_normalise(jnp.where(u_mutate < config.mutation_rate, mutated, children))
+    if config.variation == "reset":
+        return reset_mutation(key, children, config.mutation_rate)
+    return normalised_polynomial(key, children, step, config)

@@ -1,0 +1,98 @@
+"""Pictures of results: regret against queries, the denoising trajectory, seeds against seconds."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ednag_jax.search import Result
+from ednag_jax.storage import write_atomic
+
+# Okabe and Ito's colours, which colour-blind readers tell apart.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+REGRET_FLOOR = 1e-3
+"""Regret at and below the tolerance of "at the optimum" is drawn here, on a logarithmic axis."""
+
+
+def save(figure: Figure, path: str | Path) -> Path:
+    """Writes a figure as PNG, whole or not at all."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=120)
+    return write_atomic(path, buffer.getvalue())
+
+
+def new_figure(columns: int, height: float = 3.6) -> tuple[Figure, list[Axes]]:
+    """Returns a figure with one row of panels; no global state of matplotlib is touched."""
+    with matplotlib.rc_context({"axes.spines.top": False, "axes.spines.right": False, "font.size": 9}):
+        figure = Figure(figsize=(4.2 * columns, height), layout="constrained")
+        return figure, [figure.add_subplot(1, columns, i + 1) for i in range(columns)]
+
+
+def band(axes: Axes, x: np.ndarray, values: Float[np.ndarray, "s x"], label: str, colour: str) -> None:
+    """Draws the mean over seeds and the band between the 10th and 90th percentile."""
+    low, high = np.nanpercentile(values, (10, 90), axis=0)
+    axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+    axes.plot(x, np.nanmean(values, axis=0), color=colour, label=label, linewidth=1.6)
+
+
+def regret_against_queries(groups: Mapping[str, Mapping[str, Result]]) -> Figure:
+    """Returns one panel a data set: distance to the table's best after q queries, mean and 10-90 % of seeds."""
+    figure, panels = new_figure(len(groups))
+    for axes, (title, results) in zip(panels, groups.items(), strict=True):
+        for colour, (label, result) in zip(COLOURS, results.items(), strict=False):
+            regret = np.maximum(result.benchmark["optimum"] - result.curve, REGRET_FLOOR)
+            band(axes, np.arange(1, regret.shape[1] + 1), regret, label, colour)
+        axes.set(title=title, yscale="log", xlabel="distinct architectures queried")
+    panels[0].set_ylabel("regret to the table's best\n(accuracy points; line: mean, band: 10-90 %)")
+    panels[0].legend(frameon=False, loc="lower left", fontsize=8)
+    return figure
+
+
+def denoising_trajectory(
+    accuracy: Mapping[str, Float[np.ndarray, "s t n"]], alpha_bar: Float[np.ndarray, " t"], optimum: float
+) -> Figure:
+    """Returns one panel a preset: accuracy of the children of every step, over all seeds, with alpha_bar.
+
+    Args:
+        accuracy: per label, NaN where a child was invalid or failed.
+        alpha_bar: signal share after each step; every label's schedule is stretched to these steps.
+        optimum: the table's best.
+    """
+    figure, panels = new_figure(len(accuracy))
+    for axes, (label, values) in zip(panels, accuracy.items(), strict=True):
+        steps = np.linspace(0, 1, values.shape[1])
+        pooled = values.transpose(1, 0, 2).reshape(values.shape[1], -1)
+        for low, high, alpha in ((5, 95, 0.12), (25, 75, 0.25)):
+            edges = np.nanpercentile(pooled, (low, high), axis=1)
+            axes.fill_between(steps, *edges, color=COLOURS[0], alpha=alpha, linewidth=0, label=f"{low}-{high} %")
+        axes.plot(steps, np.nanmedian(pooled, axis=1), color=COLOURS[0], label="median child")
+        best = np.fmax.accumulate(np.nanmax(values, axis=2), axis=1).mean(axis=0)
+        axes.plot(steps, best, color=COLOURS[1], label="best so far, mean of seeds")
+        axes.axhline(optimum, color="black", linewidth=0.8, linestyle=":", label="table's best")
+        axes.set(title=label, xlabel="share of the denoising steps done", ylabel="oracle accuracy of children (%)")
+        twin = axes.twinx()
+        twin.plot(np.linspace(0, 1, len(alpha_bar)), alpha_bar, color="grey", linewidth=0.8, linestyle="--")
+        twin.set(ylabel="alpha_bar (dashed)", ylim=(0, 1))
+    panels[0].legend(frameon=False, fontsize=8, loc="lower right")
+    return figure
+
+
+def seeds_against_seconds(
+    seeds: Sequence[int], seconds: Mapping[str, Sequence[float]], compile_seconds: float | None = None
+) -> Figure:
+    """Returns run time over the number of seeds, one line a way of running them, both axes logarithmic."""
+    figure, (axes,) = new_figure(1)
+    for colour, (label, times) in zip(COLOURS, seconds.items(), strict=False):
+        axes.plot(seeds[: len(times)], times, "o-", color=colour, label=label, markersize=4)
+    if compile_seconds is not None:
+        axes.axhline(compile_seconds, color="grey", linestyle=":", label="compile once")
+    axes.set(xscale="log", yscale="log", xlabel="seeds", ylabel="seconds")
+    axes.legend(frameon=False, fontsize=8)
+    return figure
