@@ -158,7 +158,7 @@ def run(
             report.RESULT_HEADER,
             [report.result_row(label, r) for name in DATASETS for label, r in found[name].items()],
         ),
-        "Seeds at the validation optimum after so many queries; p: paired Wilcoxon against EDNAG default, Holm": (
+        "Seeds at the validation optimum by queries; p: Wilcoxon against EDNAG default, Holm-corrected": (
             ("data set", "method", *map(str, budgets), "p"),
             [row for name in DATASETS for row in budget_rows(name, found[name], budgets)],
         ),

@@ -12,9 +12,43 @@ from ednag_jax.evolve import evolve, evolve_seeds, init, seed_keys
 from ednag_jax.fd_step import fd_step
 from ednag_jax.problem import Problem
 from ednag_jax.schedules import make_schedule
+from ednag_jax.search import Result, search
 from ednag_jax.selection import select
 from ednag_jax.spaces import SPACES, CategoricalSpace, SearchSpace
-from ednag_jax.search import Result, search
 from ednag_jax.storage import DataError
 from ednag_jax.strategies import STRATEGIES
 from ednag_jax.types import Evaluation, Schedule, State, StepInfo, Strategy, Trace
+
+__all__ = [
+    "BENCHMARKS",
+    "SPACES",
+    "STRATEGIES",
+    "Benchmark",
+    "CategoricalSpace",
+    "DataError",
+    "Evaluation",
+    "EvolveConfig",
+    "LocalSearchConfig",
+    "Problem",
+    "RandomSearchConfig",
+    "RegularizedEvolutionConfig",
+    "Result",
+    "Schedule",
+    "SearchSpace",
+    "State",
+    "StepInfo",
+    "Strategy",
+    "Trace",
+    "ddim_step",
+    "denoise",
+    "estimate_x0",
+    "evolve",
+    "evolve_seeds",
+    "fd_step",
+    "init",
+    "load_benchmark",
+    "make_schedule",
+    "search",
+    "seed_keys",
+    "select",
+]

@@ -205,7 +205,7 @@ class RandomSearchConfig(BaselineConfig):
 
     @classmethod
     def for_budget(cls, queries: int, size: int) -> RandomSearchConfig:
-        """Returns settings whose draws with replacement from `size` give that many distinct ones, nearly always."""
+        """Returns settings whose draws from `size`, with replacement, nearly always spend the budget."""
         left = max(size - queries, 1)
         draws = 1.1 * size * math.log(size / left) + 20
         return cls(num_steps=math.ceil(draws / 10))

@@ -111,7 +111,8 @@ def ddim_step(
 ) -> Float[Array, "n d"]:
     """Returns x_{t-1} from x_t, its clean estimate and standard normal noise, equation (4).
 
-    x_{t-1} = sqrt(a') x0 + sqrt(1 - a' - s^2) (x_t - sqrt(a) x0) / sqrt(1 - a) + s w, a = alpha_bar, a' = alpha_bar_prev.
+    x_{t-1} = sqrt(a') x0 + sqrt(1 - a' - s^2) (x_t - sqrt(a) x0) / sqrt(1 - a) + s w,
+    with a = alpha_bar, a' = alpha_bar_prev.
     """
     a, a_prev = jnp.float32(alpha_bar), jnp.float32(alpha_bar_prev)
     s = sigma(a, a_prev, noise_scale)

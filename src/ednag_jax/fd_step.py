@@ -38,10 +38,11 @@ def fd_step(
         floor=config.floor if config.floored else None,
     )
     children = vary(key_vary, children, row.step, config=config)
-    evaluation = evaluate(
-        key_fitness, params, problem.space.decode(children), problem=problem, config=config
+    evaluation = evaluate(key_fitness, params, problem.space.decode(children), problem=problem, config=config)
+    genotypes, fitness = (
+        _joined(state.genotype, children),
+        _joined(state.evaluation.fitness, evaluation.fitness),
     )
-    genotypes, fitness = _joined(state.genotype, children), _joined(state.evaluation.fitness, evaluation.fitness)
     index = select(key_select, genotypes, fitness, config=config)
     survivors = Evaluation(*(_joined(a, b)[index] for a, b in zip(state.evaluation, evaluation, strict=True)))
     best = better_of(state.best, best_of(evaluation))

@@ -56,14 +56,16 @@ def regret_against_queries(groups: Mapping[str, Mapping[str, Result]]) -> Figure
 
 
 def denoising_trajectory(
-    accuracy: Mapping[str, Float[np.ndarray, "s t n"]], alpha_bar: Float[np.ndarray, " t"], optimum: float
+    accuracy: Mapping[str, Float[np.ndarray, "s t n"]],
+    alpha_bar: Float[np.ndarray, " t"],
+    optimum: float | None,
 ) -> Figure:
     """Returns one panel a preset: accuracy of the children of every step, over all seeds, with alpha_bar.
 
     Args:
         accuracy: per label, NaN where a child was invalid or failed.
         alpha_bar: signal share after each step; every label's schedule is stretched to these steps.
-        optimum: the table's best.
+        optimum: the table's best, where known.
     """
     figure, panels = new_figure(len(accuracy))
     for axes, (label, values) in zip(panels, accuracy.items(), strict=True):
@@ -71,12 +73,17 @@ def denoising_trajectory(
         pooled = values.transpose(1, 0, 2).reshape(values.shape[1], -1)
         for low, high, alpha in ((5, 95, 0.12), (25, 75, 0.25)):
             edges = np.nanpercentile(pooled, (low, high), axis=1)
-            axes.fill_between(steps, *edges, color=COLOURS[0], alpha=alpha, linewidth=0, label=f"{low}-{high} %")
+            axes.fill_between(
+                steps, *edges, color=COLOURS[0], alpha=alpha, linewidth=0, label=f"{low}-{high} %"
+            )
         axes.plot(steps, np.nanmedian(pooled, axis=1), color=COLOURS[0], label="median child")
-        best = np.fmax.accumulate(np.nanmax(values, axis=2), axis=1).mean(axis=0)
-        axes.plot(steps, best, color=COLOURS[1], label="best so far, mean of seeds")
-        axes.axhline(optimum, color="black", linewidth=0.8, linestyle=":", label="table's best")
-        axes.set(title=label, xlabel="share of the denoising steps done", ylabel="oracle accuracy of children (%)")
+        best = np.fmax.accumulate(np.fmax.reduce(values, axis=2), axis=1)
+        axes.plot(steps, np.nanmean(best, axis=0), color=COLOURS[1], label="best so far, mean of seeds")
+        if optimum is not None:
+            axes.axhline(optimum, color="black", linewidth=0.8, linestyle=":", label="table's best")
+        axes.set(
+            title=label, xlabel="share of the denoising steps done", ylabel="oracle accuracy of children (%)"
+        )
         twin = axes.twinx()
         twin.plot(np.linspace(0, 1, len(alpha_bar)), alpha_bar, color="grey", linewidth=0.8, linestyle="--")
         twin.set(ylabel="alpha_bar (dashed)", ylim=(0, 1))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Num
 
-from ednag_jax.types import Evaluation, Trace
+from ednag_jax.types import Trace
 
 
 class QueryLog(NamedTuple):
@@ -18,17 +18,28 @@ class QueryLog(NamedTuple):
     """NaN where the evaluation failed."""
 
 
-def flatten_trace(trace: Trace) -> Evaluation:
-    """Returns everything that a batch of seeds evaluated as NumPy arrays [s m ...], in query order."""
-    columns = []
-    for first, later in zip(trace.initial, trace.steps.evaluation, strict=True):
-        first, later = np.asarray(first), np.asarray(later)
-        seeds, trailing = first.shape[0], first.shape[2:]
-        columns.append(np.concatenate([first, later.reshape(seeds, -1, *trailing)], axis=1))
-    return Evaluation(*columns)
+class Evaluated(NamedTuple):
+    """Everything that a batch of seeds evaluated, on the host, in query order; fields as in `Evaluation`."""
+
+    phenotype: Int[np.ndarray, "s m e"]
+    arch_id: Num[np.ndarray, "s m ..."]
+    queried: Bool[np.ndarray, "s m"]
+    accuracy: Float[np.ndarray, "s m"]
+    fitness: Float[np.ndarray, "s m"]
 
 
-def query_log(evaluation: Evaluation, seed: int, budget: int | None = None) -> QueryLog:
+def flatten_trace(trace: Trace) -> Evaluated:
+    """Returns the evaluations of the initial population and of all steps, one after the other."""
+    pairs = zip(trace.initial, trace.steps.evaluation, strict=True)
+    return Evaluated(*(_joined(np.asarray(first), np.asarray(later)) for first, later in pairs))
+
+
+def _joined(first: np.ndarray, later: np.ndarray) -> np.ndarray:
+    """Returns [s n ...] and [s t k ...] as one [s n + t k ...]."""
+    return np.concatenate([first, later.reshape(first.shape[0], -1, *first.shape[2:])], axis=1)
+
+
+def query_log(evaluation: Evaluated, seed: int, budget: int | None = None) -> QueryLog:
     """Returns one seed's distinct queries, the first `budget` of them.
 
     Asking again is free, and its answer does not count: the first answer is the one in the log.
@@ -38,11 +49,11 @@ def query_log(evaluation: Evaluation, seed: int, budget: int | None = None) -> Q
         seed: which row of the batch.
         budget: None means all.
     """
-    asked = np.flatnonzero(np.asarray(evaluation.queried[seed]))
-    ids = packed_ids(np.asarray(evaluation.arch_id[seed]))[asked]
+    asked = np.flatnonzero(evaluation.queried[seed])
+    ids = packed_ids(evaluation.arch_id[seed])[asked]
     first = np.sort(np.unique(ids, return_index=True)[1])
     kept = asked[first[:budget]]
-    return QueryLog(np.asarray(evaluation.phenotype)[seed, kept], np.asarray(evaluation.accuracy)[seed, kept])
+    return QueryLog(evaluation.phenotype[seed, kept], evaluation.accuracy[seed, kept])
 
 
 def packed_ids(arch_id: np.ndarray) -> Int[np.ndarray, " m"]:
@@ -63,7 +74,6 @@ def best_so_far(accuracy: Float[np.ndarray, " q"], length: int) -> Float[np.ndar
     return np.concatenate([curve, np.full(length - len(curve), curve[-1])])
 
 
-def failures(evaluation: Evaluation) -> tuple[Bool[np.ndarray, "s m"], Bool[np.ndarray, "s m"]]:
+def failures(evaluation: Evaluated) -> tuple[Bool[np.ndarray, "s m"], Bool[np.ndarray, "s m"]]:
     """Returns which evaluations were of no valid architecture, and which of a valid one failed."""
-    queried = np.asarray(evaluation.queried)
-    return ~queried, queried & ~np.isfinite(np.asarray(evaluation.accuracy))
+    return ~evaluation.queried, evaluation.queried & ~np.isfinite(evaluation.accuracy)

@@ -63,11 +63,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def compare_at(results: Sequence[Result], queries: int) -> list[float]:
-    """Returns, for every result after the first, the Holm-corrected p-value of its paired difference to the first.
+    """Returns, for every result after the first, the Holm-corrected p-value of its difference to the first.
 
     Compared is the best so far after `queries` queries; results must have the same seeds.
     """
-    at = [result.curve[:, min(queries, result.curve.shape[1]) - 1] for result in results]
+    at = [result.best_after(queries) for result in results]
     return holm([wilcoxon(at[0], other) for other in at[1:]])
 
 
@@ -93,13 +93,16 @@ def result_row(label: str, result: Result) -> list[str]:
     """Returns one row under `RESULT_HEADER`."""
     oracle = summarise(result.best_accuracy)
     test = TEST_MISSING if result.test_accuracy is None else plus_minus(summarise(result.test_accuracy))
+    share = "optimum not known"
+    if result.benchmark["optimum"] is not None:
+        share = f"{100 * result.share_at_optimum():.0f} % of {len(result.seeds)}"
     return [
         result.benchmark["dataset"],
         label,
         result.benchmark["oracle"],
         plus_minus(oracle),
         test,
-        f"{100 * result.share_at_optimum():.0f} % of {len(result.seeds)}",
+        share,
         f"{oracle.best:.2f}",
         f"{oracle.worst:.2f}",
         f"{result.queries.mean():.0f}",

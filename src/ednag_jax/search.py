@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int, Key
 
@@ -26,6 +27,9 @@ from ednag_jax.strategies import STRATEGIES
 from ednag_jax.types import Params, Strategy, Trace
 
 REPORTED_PACKAGES = ("ednag-jax", "jax", "jaxlib", "numpy")
+OPTIMUM_TOLERANCE = 1e-3
+JSON_DECIMALS = 5
+"""Kept of every number in a result file: finer than the tables' own steps and than the tolerance."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +64,25 @@ class Result:
     @property
     def at_optimum(self) -> np.ndarray:
         """Whether each seed found the table's best, within 1e-3."""
-        return self.best_accuracy >= self.benchmark["optimum"] - OPTIMUM_TOLERANCE
+        return self._is_optimal(self.best_accuracy)
 
     def share_at_optimum(self, queries: int | None = None) -> float:
-        """Returns the share of seeds at the table's best, within 1e-3, at the end or after so many queries."""
-        if queries is None:
-            return float(np.mean(self.at_optimum))
-        column = self.curve[:, min(queries, self.curve.shape[1]) - 1]
-        return float(np.mean(column >= self.benchmark["optimum"] - OPTIMUM_TOLERANCE))
+        """Returns the share of seeds at the table's best, at the end or after so many queries.
+
+        Raises:
+            ValueError: the benchmark's optimum is not known.
+        """
+        values = self.best_accuracy if queries is None else self.best_after(queries)
+        return float(np.mean(self._is_optimal(values)))
+
+    def best_after(self, queries: int) -> Float[np.ndarray, " s"]:
+        """Returns each seed's best accuracy after so many queries."""
+        return self.curve[:, min(queries, self.curve.shape[1]) - 1]
+
+    def _is_optimal(self, accuracy: Float[np.ndarray, " s"]) -> np.ndarray:
+        if self.benchmark["optimum"] is None:
+            raise ValueError(f"the optimum of benchmark {self.benchmark['name']!r} is not known")
+        return accuracy >= self.benchmark["optimum"] - OPTIMUM_TOLERANCE
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the result as plain lists and numbers; NaN becomes None."""
@@ -76,9 +91,6 @@ class Result:
     def to_json(self, path: str | Path) -> Path:
         """Writes the result as JSON, whole or not at all, and returns the path."""
         return write_atomic(path, json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n")
-
-
-OPTIMUM_TOLERANCE = 1e-3
 
 
 def search(
@@ -119,8 +131,9 @@ def search(
         config = wanted() if queries is None else wanted.for_budget(queries, benchmark.space.size)
     if not isinstance(config, wanted):
         raise ValueError(f"{strategy} takes a {wanted.__name__}, got a {type(config).__name__}")
+    keys, method = seed_keys(numbers, root=root), STRATEGIES[strategy].strategy
     trace, compile_seconds, run_seconds = run_timed(
-        seed_keys(numbers, root=root), benchmark.params, benchmark.problem, config, STRATEGIES[strategy].strategy
+        keys, benchmark.params, problem=benchmark.problem, config=config, strategy=method
     )
     return Result(
         strategy=strategy,
@@ -136,7 +149,7 @@ def search(
 
 
 def run_timed(
-    keys: Key[jax.Array, " s"], params: Params, problem: Problem, config: Any, strategy: Strategy
+    keys: Key[jax.Array, " s"], params: Params, *, problem: Problem, config: Any, strategy: Strategy
 ) -> tuple[Trace, float, float]:
     """Returns the trace of all seeds, the seconds of compiling (0 if done before) and of running."""
     leaves, structure = jax.tree.flatten((keys, params, config))
@@ -159,9 +172,8 @@ _PROGRAMS: dict[Any, Any] = {}
 
 def describe(benchmark: Benchmark) -> dict[str, Any]:
     """Returns what a result says of the benchmark that it was found on."""
-    names = ("name", "dataset", "metric", "epochs", "unit", "direction", "table_hash")
-    described = {name: getattr(benchmark, name) for name in names}
-    return {**described, "space": benchmark.space.name, "oracle": benchmark.oracle, "optimum": benchmark.optimum}
+    names = ("name", "dataset", "metric", "oracle", "epochs", "unit", "direction", "table_hash", "optimum")
+    return {"space": benchmark.space.name, **{name: getattr(benchmark, name) for name in names}}
 
 
 def environment() -> dict[str, str]:
@@ -179,11 +191,13 @@ def _outcome(trace: Trace, benchmark: Benchmark, budget: int | None) -> dict[str
     length = budget or max(len(log.accuracy) for log in logs)
     best = [_best_query(log) for log in logs]
     archs = np.stack([phenotype for phenotype, _ in best])
-    test = benchmark.test_accuracy
+    test = None
+    if benchmark.test_params is not None:
+        test = np.asarray(benchmark.lookup(jnp.asarray(archs), "test"))
     invalid, failed = failures(evaluation)
     return {
         "best_accuracy": np.array([accuracy for _, accuracy in best]),
-        "test_accuracy": None if test is None else np.asarray(test[benchmark.space.arch_index(archs)]),
+        "test_accuracy": test,
         "best_arch": [benchmark.space.to_str(arch) for arch in archs],
         "queries": np.array([len(log.accuracy) for log in logs]),
         "curve": np.stack([best_so_far(log.accuracy, length) for log in logs]),
@@ -212,6 +226,6 @@ def _plain(value: Any) -> Any:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, np.ndarray | list | tuple):
         return [_plain(item) for item in (value.tolist() if isinstance(value, np.ndarray) else value)]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
+    if isinstance(value, float):
+        return round(value, JSON_DECIMALS) if math.isfinite(value) else None
     return value

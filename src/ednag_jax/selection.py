@@ -28,7 +28,7 @@ def distance_sums(genotypes: Float[Array, "m d"]) -> Float[Array, " m"]:
     return in_blocks(sums, genotypes)[:, 0]
 
 
-def elite(fitness: Float[Array, " m"], num: int) -> Int[Array, "num"]:
+def elite(fitness: Float[Array, " m"], num: int) -> Int[Array, num]:
     """Returns the indices of the num fittest of different fitness, best first.
 
     Where there are fewer fitness values than num, the best of the repeated ones fill up.
@@ -41,7 +41,7 @@ def elite(fitness: Float[Array, " m"], num: int) -> Int[Array, "num"]:
 
 def diverse(
     diversity: Float[Array, " m"], eligible: Bool[Array, " m"], taken: Bool[Array, " m"], num: int
-) -> Int[Array, "num"]:
+) -> Int[Array, num]:
     """Returns the indices of the num most distinct individuals not yet taken, eligible ones first."""
     # Diversity is never negative, so the ineligible go below all eligible, in their own order.
     score = jnp.where(eligible, diversity, -1 / (1 + diversity))
@@ -50,7 +50,7 @@ def diverse(
 
 def roulette_rank(
     key: KeyArray, fitness: Float[Array, " m"], taken: Bool[Array, " m"], num: int, pressure: Array | float
-) -> Int[Array, "num"]:
+) -> Int[Array, num]:
     """Returns num individuals not yet taken, drawn without replacement with weight (mean rank + 1)^pressure.
 
     Exact by the Gumbel top-k trick; the scale of fitness has no say, and any fitness has a weight.
@@ -63,7 +63,7 @@ def roulette_rank(
 def walk(
     uniform: Float[Array, " k"], weight: Float[Array, " m"], taken: Bool[Array, " m"]
 ) -> Bool[Array, " m"]:
-    """Returns which slots are taken after k spins of a wheel that walks on from a taken slot to the next free one.
+    """Returns the slots taken after k spins of a wheel that walks on from a taken slot to the next free one.
 
     Each spin u stops at the first slot whose cumulative weight reaches u times the total; past the last
     slot comes the first. That is hashing with linear probing, where the set of slots taken does not

@@ -19,7 +19,12 @@ def min_max_normalise(genotype: Float[Array, "n d"]) -> Float[Array, "n d"]:
 
 def polynomial_mutation(
     genotype: Float[Array, "n d"],
-    uniform: Float[Array, "n #d"],
+    uniform: Float[
+        Array,
+        (
+            n  # d
+        ),
+    ],
     distribution_index: Float[Array, ""] | float,
 ) -> Float[Array, "n d"]:
     """Returns genotypes in [-1, 1] moved by Deb's polynomial mutation, bounds -1 and 1.

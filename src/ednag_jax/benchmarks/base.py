@@ -1,41 +1,52 @@
-"""What an architecture scores: a benchmark is a space with a table of accuracies and where they come from."""
+"""What an architecture scores: a space, a fitness function, its arrays, and where they come from."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from ednag_jax.config import static
 from ednag_jax.problem import Problem, TableLookup
 from ednag_jax.spaces import SearchSpace
 from ednag_jax.storage import digest
+from ednag_jax.types import FitnessFn, Params
+
+ORACLES = {"valid": "validation accuracy", "test": "test accuracy"}
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Benchmark:
-    """A table of one value per architecture of a space; a pytree whose leaves are the columns.
+    """Accuracies of a space's architectures: a pytree whose leaves are arrays, described by static fields.
 
-    `accuracy` is what a search sees, higher is better always: a loss is stored negated, with
-    `direction` saying so. `test_accuracy`, where known, is looked up once, for the final architecture.
+    A search sees `fitness_fn(params, key, phenotype)`, higher is better always: a loss is stored negated, and
+    `direction` says so. `test_params`, where known, is of the same form and looked up once, for the final
+    architecture; so are the `columns` (training time, latency, size, ...).
     """
 
-    accuracy: Float[Array, " size"]
-    test_accuracy: Float[Array, " size"] | None
+    params: Params
+    test_params: Params
+    columns: dict[str, Params]
     space: SearchSpace = field(metadata={"static": True})
+    fitness_fn: FitnessFn = field(metadata={"static": True})
     name: str = field(metadata={"static": True})
     dataset: str = static("")
     metric: str = static("valid")
-    """`valid` or `test`: the split of `accuracy`."""
+    """The split that a search sees: `valid`, `test`, or in words where neither fits."""
     epochs: int | None = static(None)
     unit: str = static("percent")
     direction: str = static("max")
+    """Of the metric as its source gives it: `min` for a loss, which is stored negated."""
     table_hash: str = static("")
-    """SHA-256 of the `accuracy` column."""
+    """SHA-256 of what a search sees."""
+    optimum: float | None = static(None)
+    """The best value there is; None where it is not known."""
 
     @classmethod
     def from_table(
@@ -45,52 +56,95 @@ class Benchmark:
         test_accuracy: np.ndarray | None = None,
         *,
         name: str,
-        **described: str | int | None,
+        columns: Mapping[str, np.ndarray] | None = None,
+        **described: Any,
     ) -> Benchmark:
-        """Returns a benchmark over a table of your own, row `space.arch_index(phenotype)` per architecture.
+        """Returns a benchmark over a table, row `space.arch_index(phenotype)` per architecture.
 
         Args:
-            space: any space small enough to be a table.
+            space: any indexable space.
             accuracy: [space.size] finite numbers, higher is better.
             test_accuracy: the same of another split, or None.
             name: for reports.
+            columns: further tables [space.size] by name.
             **described: `dataset`, `metric`, `epochs`, `unit`, `direction`, for reports.
 
         Raises:
             ValueError: a column of another length, or with a value that is not finite.
         """
-        column = _column(f"benchmark {name!r}", "accuracy", accuracy, space.size)
-        test = None
+        named = {"accuracy": accuracy, **(columns or {})}
         if test_accuracy is not None:
-            test = jnp.asarray(_column(f"benchmark {name!r}", "test_accuracy", test_accuracy, space.size))
+            named["test_accuracy"] = test_accuracy
+        tables = {key: _column(f"benchmark {name!r}", key, table, space.size) for key, table in named.items()}
+        arrays = {key: jnp.asarray(table) for key, table in tables.items()}
         return cls(
-            accuracy=jnp.asarray(column),
-            test_accuracy=test,
+            params=arrays.pop("accuracy"),
+            test_params=arrays.pop("test_accuracy", None),
+            columns=arrays,
             space=space,
+            fitness_fn=TableLookup(space),
             name=name,
-            table_hash=digest(column),
-            **described,  # type: ignore[arg-type]
+            table_hash=digest(tables["accuracy"]),
+            optimum=float(tables["accuracy"].max()),
+            **described,
+        )
+
+    @classmethod
+    def from_function(
+        cls,
+        space: SearchSpace,
+        fitness_fn: FitnessFn,
+        params: Params,
+        *,
+        name: str,
+        test_params: Params = None,
+        columns: Mapping[str, Params] | None = None,
+        **described: Any,
+    ) -> Benchmark:
+        """Returns a benchmark over any hashable fitness function: a surrogate, a predictor, a larger table.
+
+        Args:
+            space: what is searched.
+            fitness_fn: see `Problem`.
+            params: its arrays.
+            name: for reports.
+            test_params: arrays of the same form for the test split, or None.
+            columns: arrays of the same form for further quantities.
+            **described: `dataset`, `metric`, `epochs`, `unit`, `direction`, `optimum`, for reports.
+        """
+        leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(params)]
+        return cls(
+            params=params,
+            test_params=test_params,
+            columns=dict(columns or {}),
+            space=space,
+            fitness_fn=fitness_fn,
+            name=name,
+            table_hash=digest(*leaves),
+            **described,
         )
 
     @property
-    def params(self) -> Float[Array, " size"]:
-        """What `evolve` hands to the fitness function: the oracle column alone."""
-        return self.accuracy
-
-    @property
     def problem(self) -> Problem:
-        """The space with the table look-up; equal for all data sets of a space."""
-        return Problem(self.space, TableLookup(self.space))
-
-    @property
-    def optimum(self) -> float:
-        """The best accuracy in the table."""
-        return float(jnp.max(self.accuracy))
+        """The space with the fitness function; equal for all data sets of a space, so they share programs."""
+        return Problem(self.space, self.fitness_fn)
 
     @property
     def oracle(self) -> str:
         """What the search sees, in words."""
-        return {"valid": "validation accuracy", "test": "test accuracy"}.get(self.metric, self.metric)
+        return ORACLES.get(self.metric, self.metric)
+
+    def lookup(self, phenotype: Int[Array, "n e"], column: str = "oracle") -> Float[Array, " n"]:
+        """Returns what n valid architectures score: the `oracle`, or `test`, or a column by its name.
+
+        Raises:
+            ValueError: no such column.
+        """
+        known = {"oracle": self.params, "test": self.test_params, **self.columns}
+        if known.get(column) is None:
+            available = ", ".join(key for key, value in known.items() if value is not None)
+            raise ValueError(f"benchmark {self.name!r} has no column {column!r}; it has: {available}")
+        return self.fitness_fn(known[column], jax.random.key(0), jnp.asarray(phenotype))
 
 
 def _column(owner: str, name: str, values: np.ndarray, size: int) -> np.ndarray:

