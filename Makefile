@@ -1,0 +1,56 @@
+# Every target makes what it needs; `make install` alone prepares the environment.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+OUT ?= results
+# The real tables where they lie beside the project; set EDNAG_DATA_DIR for a folder of your own.
+EDNAG_DATA_DIR ?= $(abspath $(wildcard ../shared/data))
+ifneq ($(EDNAG_DATA_DIR),)
+export EDNAG_DATA_DIR
+endif
+
+.PHONY: help install lint types test test-slow bench smoke reproduce reproduce-nb201 ci clean
+
+help:  ## Lists the targets.
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+install: $(VENV)/.installed  ## Makes the environment in .venv.
+
+lint: install  ## Checks style.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install  ## Checks types.
+	$(BIN)/mypy
+
+test: install  ## The fast tests.
+	$(BIN)/python -m pytest
+
+test-slow: install  ## The tests that take longer.
+	$(BIN)/python -m pytest -m slow
+
+smoke: install  ## Every experiment, small.
+	@for file in experiments/[a-z]*.py; do \
+	  echo "== $$file --smoke"; \
+	  $(BIN)/python $$file --smoke --out $(OUT)/smoke/$$(basename $$file .py) || exit 1; \
+	done
+
+reproduce-nb201: install  ## NAS-Bench-201: EDNAG and baselines, 100 seeds; tables and plots.
+	$(BIN)/ednag reproduce nb201 --out $(OUT)/nb201
+
+reproduce: reproduce-nb201  ## Every experiment.
+
+bench: install  ## Speed, beside its baselines.
+	$(BIN)/python perf/run.py
+
+ci: lint types test smoke test-slow  ## What a change must pass.
+
+clean:  ## Removes what was built.
+	rm -rf $(VENV) build dist *.egg-info src/*.egg-info .mypy_cache .pytest_cache .ruff_cache
