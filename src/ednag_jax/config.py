@@ -207,7 +207,8 @@ class RandomSearchConfig(BaselineConfig):
     def for_budget(cls, queries: int, size: int) -> RandomSearchConfig:
         """Returns settings whose draws from `size`, with replacement, nearly always spend the budget."""
         left = max(size - queries, 1)
-        draws = 1.1 * size * math.log(size / left) + 20
+        # log1p: in a space of 10^20 the quotient left / size rounds to 1, and its logarithm to no draw at all.
+        draws = -1.1 * size * math.log1p((left - size) / size) + 20
         return cls(num_steps=math.ceil(draws / 10))
 
 

@@ -14,14 +14,15 @@ BENCHMARKS: dict[str, ModuleType] = {"nasbench201": nasbench201}
 
 
 def load_benchmark(
-    name: str, *, dataset: str, metric: str = "valid", data_dir: str | Path | None = None
+    name: str, *, dataset: str, metric: str | None = None, data_dir: str | Path | None = None
 ) -> Benchmark:
     """Returns a benchmark by name.
 
     Args:
         name: a key of `BENCHMARKS`.
         dataset: one of the benchmark's data sets.
-        metric: the split that a search sees: `valid`, or `test` (protocol `paper`).
+        metric: what a search sees: one of the benchmark's METRICS, such as `valid`, or `test` (protocol
+            `paper`); None is the first of them.
         data_dir: folder of the user's benchmark files; default is the setting `EDNAG_DATA_DIR`.
 
     Raises:
@@ -29,7 +30,8 @@ def load_benchmark(
         DataError: a file that is missing, cut or altered.
     """
     check_choice("benchmark", name, tuple(BENCHMARKS))
-    return BENCHMARKS[name].load(dataset, metric, data_dir)
+    benchmark = BENCHMARKS[name]
+    return benchmark.load(dataset, metric or benchmark.METRICS[0], data_dir)
 
 
 __all__ = ["BENCHMARKS", "Benchmark", "load_benchmark"]
