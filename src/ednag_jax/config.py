@@ -52,9 +52,9 @@ class EvolveConfig:
         ValueError: a setting out of its range; the text says which, what is allowed and why.
     """
 
-    num_steps: int = static(300)
+    num_steps: int = static(500)
     """T schedule values, at least 2; they give T-1 denoising steps."""
-    population_size: int = static(24)
+    population_size: int = static(16)
     """n, at least 2."""
     schedule: str = static("cosine")
     """`cosine`, `linear` or `ddpm`."""
@@ -78,7 +78,7 @@ class EvolveConfig:
     """Use the experiments' form of (8), with `floor` added to g, the kernel and Z."""
     noise_scale: float = 0.0
     """Share of DDIM's noise drawn anew, in [0, 1]."""
-    temperature: float = 0.1
+    temperature: float = 1.0
     """Of the mapping, above 0; smaller is greedier."""
     power: float = 1.0
     """Exponent of the `power` mapping."""
@@ -172,7 +172,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "floored": True,
         "diversity_rate": 0.2,
         "noise_scale": 0.8,
-        "temperature": 1.0,
         "mutation_rate": 0.6,
     },
 }

@@ -30,7 +30,7 @@ def _softmax_mean(
     return _dot(weights, population) / jnp.sum(weights, axis=-1, keepdims=True)
 
 
-def in_blocks(fn: Callable[[Array], Array], rows: Float[Array, "n d"]) -> Float[Array, "n d"]:
+def in_blocks(fn: Callable[[Array], Array], rows: Float[Array, "n d"]) -> Float[Array, "n e"]:
     """Returns fn(rows), computed `BLOCK_ROWS` rows at a time where n is large, so memory grows with n alone."""
     if rows.shape[0] <= WHOLE_ROWS:
         return fn(rows)
@@ -116,8 +116,10 @@ def ddim_step(
     """
     a, a_prev = jnp.float32(alpha_bar), jnp.float32(alpha_bar_prev)
     s = sigma(a, a_prev, noise_scale)
-    # In the last step 1 - a_prev - s^2 is 0 up to rounding and must not go below.
-    kept = jnp.sqrt(jnp.maximum(1 - a_prev - s**2, 0.0) / (1 - a))
+    # 1 - a' - s^2 as a product of sums of what is never negative: the plain difference cancels to rounding
+    # error where noise_scale is 1 or a' is 1, and its root would turn 1e-8 into 1e-4.
+    fresh, old = (1 - a / a_prev) / (1 - a), a * (1 - a_prev) / (a_prev * (1 - a))
+    kept = jnp.sqrt((1 - a_prev) / (1 - a) * ((1 - noise_scale**2) * fresh + old))
     return (jnp.sqrt(a_prev) - kept * jnp.sqrt(a)) * x0 + kept * population + s * noise
 
 

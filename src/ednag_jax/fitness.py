@@ -25,6 +25,11 @@ def rescale(accuracy: Float[Array, "*n"]) -> Float[Array, "*n"]:
     return jnp.sum(steps * jnp.maximum(accuracy[..., None] - knots, 0.0), axis=-1)
 
 
+def worst_if_failed(accuracy: Float[Array, "*n"]) -> Float[Array, "*n"]:
+    """Returns accuracy as fitness, -inf where it is NaN."""
+    return jnp.where(jnp.isnan(accuracy), -jnp.inf, accuracy)
+
+
 def fitness_of(accuracy: Float[Array, "*n"], config: EvolveConfig) -> Float[Array, "*n"]:
     """Returns the fitness of accuracies, higher is better; NaN (invalid or failed) ranks last.
 
@@ -32,7 +37,7 @@ def fitness_of(accuracy: Float[Array, "*n"], config: EvolveConfig) -> Float[Arra
     """
     if config.objective == "rescaled":
         return rescale(config.accuracy_factor * jnp.nan_to_num(accuracy, nan=0.0))
-    return jnp.nan_to_num(accuracy, nan=-jnp.inf)
+    return worst_if_failed(accuracy)
 
 
 def evaluate(
@@ -50,7 +55,7 @@ def evaluate(
     queried = problem.space.is_valid(phenotype)
     said = problem.fitness_fn(params, key, phenotype)
     accuracy = jnp.where(queried & jnp.isfinite(said), said, jnp.nan)
-    fitness = jnp.nan_to_num(accuracy, nan=-jnp.inf) if config is None else fitness_of(accuracy, config)
+    fitness = worst_if_failed(accuracy) if config is None else fitness_of(accuracy, config)
     return Evaluation(phenotype, problem.space.arch_id(phenotype), queried, accuracy, fitness)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, Num
 
 KeyArray: TypeAlias = Key[Array, ""]
@@ -12,6 +13,8 @@ Params: TypeAlias = Any
 """The pytree of tables or predictor weights that a fitness function reads; never looked into here."""
 
 Phenotype: TypeAlias = Int[Array, "n e"]
+HostPhenotype: TypeAlias = Int[Array, " e"] | Int[np.ndarray, " e"] | Sequence[int]
+"""One phenotype as host code takes it."""
 FitnessFn: TypeAlias = Callable[[Params, KeyArray, Phenotype], Float[Array, " n"]]
 """`fitness_fn(params, key, phenotype [n e]) -> [n]`; higher is better, NaN or inf marks a failure."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Num, UInt32
 
-from ednag_jax.types import KeyArray
+from ednag_jax.types import HostPhenotype, KeyArray
 
 INDEXABLE_SIZE = 2**31
 """Spaces smaller than this identify an architecture by its int32 table index, others by a hash."""
@@ -77,7 +77,7 @@ class SearchSpace(ABC):
         """Returns all architectures one edit away."""
 
     @abstractmethod
-    def to_str(self, phenotype: Int[Array, " e"]) -> str:
+    def to_str(self, phenotype: HostPhenotype) -> str:
         """Returns the text form of one architecture (host)."""
 
     @abstractmethod
@@ -89,7 +89,7 @@ class SearchSpace(ABC):
         """Whether `arch_index` exists: architectures are few enough, and countable by a formula."""
         return self.size < INDEXABLE_SIZE
 
-    def arch_id(self, phenotype: Int[Array, "*b e"]) -> Num[Array, "*b"]:
+    def arch_id(self, phenotype: Int[Array, "*b e"]) -> Num[Array, "..."]:
         """Returns what tells architectures apart: the table index, or a 64-bit hash as two uint32.
 
         A space whose phenotypes can differ without the architecture differing overrides this with a hash
@@ -101,13 +101,16 @@ class SearchSpace(ABC):
 def hash_fields(phenotype: Int[Array, "*b e"]) -> UInt32[Array, "*b 2"]:
     """Returns a 64-bit hash of the fields of each phenotype as two uint32.
 
-    Every (position, value) pair is mixed to 32 bits and the pairs are summed, once for each of two
-    seeds; mixing is the finaliser of MurmurHash3.
+    Every (position, value) pair is mixed to 32 bits and the pairs are summed, once for each of two seeds.
     """
     position = jnp.arange(phenotype.shape[-1], dtype=jnp.uint32)
     pair = phenotype.astype(jnp.uint32) * jnp.uint32(0x9E3779B1) + position * jnp.uint32(0x85EBCA77)
     seeds = jnp.array([0x27D4EB2F, 0x165667B1], jnp.uint32)
-    mixed = pair[..., None, :] ^ seeds[:, None]
-    for multiplier in (0x85EBCA6B, 0xC2B2AE35):
-        mixed = (mixed ^ (mixed >> 16)) * jnp.uint32(multiplier)
-    return jnp.sum(mixed ^ (mixed >> 16), axis=-1, dtype=jnp.uint32)
+    return jnp.sum(mix_bits(pair[..., None, :] ^ seeds[:, None]), axis=-1, dtype=jnp.uint32)
+
+
+def mix_bits(word: UInt32[Array, "*b"]) -> UInt32[Array, "*b"]:
+    """Returns each word with every bit spread over all 32, one to one: the finaliser of MurmurHash3."""
+    for shift, multiplier in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
+        word = (word ^ (word >> shift)) * jnp.uint32(multiplier)
+    return word ^ (word >> 16)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from math import prod
-from typing import Self
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +13,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from ednag_jax.config import ENCODINGS, check_choice
 from ednag_jax.spaces.base import SearchSpace
-from ednag_jax.types import KeyArray
+from ednag_jax.types import HostPhenotype, KeyArray
 
 PADDING = 2
 """The padded encoding's extra nodes (input, output) and extra ops (input, output)."""
@@ -62,7 +61,7 @@ class CategoricalSpace(SearchSpace):
             return (self.num_fields + PADDING) * (max(self.choices) + PADDING)
         return sum(self.choices)
 
-    def with_encoding(self, encoding: str) -> Self:
+    def with_encoding(self, encoding: str) -> CategoricalSpace:
         check_choice("encoding", encoding, ENCODINGS)
         return dataclasses.replace(self, encoding=encoding)
 
@@ -120,7 +119,7 @@ class CategoricalSpace(SearchSpace):
         one_hot = jax.nn.one_hot(fields, self.num_fields, dtype=jnp.int32)
         return (phenotype + one_hot * jnp.array(shifts)[:, None]) % jnp.array(self.choices)
 
-    def to_str(self, phenotype: Int[Array, " e"]) -> str:
+    def to_str(self, phenotype: HostPhenotype) -> str:
         return "-".join(str(int(value)) for value in phenotype)
 
     def from_str(self, text: str) -> Int[Array, " e"]:

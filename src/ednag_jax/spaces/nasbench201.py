@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int
 
 from ednag_jax.spaces.categorical import CategoricalSpace
+from ednag_jax.types import HostPhenotype
 
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 """Op id -> official op name."""
@@ -32,7 +33,7 @@ class NasBench201(CategoricalSpace):
     ) -> None:
         super().__init__(name, choices, encoding)
 
-    def to_str(self, phenotype: Int[Array, " e"]) -> str:
+    def to_str(self, phenotype: HostPhenotype) -> str:
         """Returns the official string: per node the ops of its incoming edges as `op~source`."""
         nodes: dict[int, str] = {}
         for op, (source, target) in zip(phenotype, EDGES, strict=True):
