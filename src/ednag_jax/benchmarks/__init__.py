@@ -5,12 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from types import ModuleType
 
-from ednag_jax.benchmarks import nasbench201
+from ednag_jax.benchmarks import nasbench101, nasbench201, transnas101
 from ednag_jax.benchmarks.base import Benchmark
 from ednag_jax.config import check_choice
 
-BENCHMARKS: dict[str, ModuleType] = {"nasbench201": nasbench201}
-"""Name -> module with DATASETS, METRICS and load(dataset, metric, directory)."""
+BENCHMARKS: dict[str, ModuleType | transnas101.TransNas101] = {
+    "nasbench101": nasbench101,
+    "nasbench201": nasbench201,
+    "transnas101_micro": transnas101.MICRO,
+    "transnas101_macro": transnas101.MACRO,
+}
+"""Name -> module, or what stands for one, with DATASETS, METRICS, SOURCES and load(dataset, metric, directory)."""
 
 
 def load_benchmark(

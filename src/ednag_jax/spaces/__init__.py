@@ -2,8 +2,23 @@
 
 from ednag_jax.spaces.base import SearchSpace
 from ednag_jax.spaces.categorical import CategoricalSpace
+from ednag_jax.spaces.nasbench101 import NasBench101
 from ednag_jax.spaces.nasbench201 import NasBench201
+from ednag_jax.spaces.transnas101 import TransNas101Macro, TransNas101Micro
 
-SPACES: dict[str, SearchSpace] = {"nasbench201": NasBench201()}
+SPACES: dict[str, SearchSpace] = {
+    "nasbench101": NasBench101(),
+    "nasbench201": NasBench201(),
+    "transnas101_micro": TransNas101Micro(),
+    "transnas101_macro": TransNas101Macro(),
+}
 
-__all__ = ["SPACES", "CategoricalSpace", "NasBench201", "SearchSpace"]
+__all__ = [
+    "SPACES",
+    "CategoricalSpace",
+    "NasBench101",
+    "NasBench201",
+    "SearchSpace",
+    "TransNas101Macro",
+    "TransNas101Micro",
+]
