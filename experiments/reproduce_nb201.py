@@ -66,7 +66,7 @@ def paper_protocol(dataset: str, seeds: int, directory: Path | None) -> ed.Resul
 def claim_row(dataset: str, result: ed.Result | None) -> list[str]:
     """Returns the paper's claim beside what all seeds give, and whether that is what was expected."""
     if result is None:
-        return [dataset, PAPER_CLAIMS[dataset], report.TEST_MISSING, "", "", "", ""]
+        return [dataset, PAPER_CLAIMS[dataset], report.TEST_MISSING, *[""] * 4]
     mean, tolerance, share, (least, most) = EXPECTED[dataset]
     measured, found = report.summarise(result.best_accuracy), result.share_at_optimum()
     queries = result.queries.mean()
@@ -75,7 +75,7 @@ def claim_row(dataset: str, result: ed.Result | None) -> list[str]:
     return [
         dataset,
         PAPER_CLAIMS[dataset],
-        report.plus_minus(measured),
+        " ".join(report.plus_minus(measured)),
         f"{100 * found:.0f} % of {len(result.seeds)}",
         f"{measured.best:.2f} / {measured.worst:.2f}",
         f"{queries:.0f} (paper: 1)",
@@ -86,7 +86,7 @@ def claim_row(dataset: str, result: ed.Result | None) -> list[str]:
 CLAIM_HEADER = (
     "data set",
     "paper claims",
-    "all seeds: mean ± std (95 % CI)",
+    "all seeds: mean ± std, 95 % CI",
     "seeds at optimum",
     "best / worst",
     "queries",
@@ -162,15 +162,18 @@ def run(
             ("data set", "method", *map(str, budgets), "p"),
             [row for name in DATASETS for row in budget_rows(name, found[name], budgets)],
         ),
-        "Protocol paper: oracle: test accuracy, preset paper, nothing hidden": (
+        "Protocol paper, preset paper; oracle: test accuracy": (
             CLAIM_HEADER,
             [claim_row(name, claimed[name]) for name in DATASETS],
         ),
     }
+    notes = report.footnotes(r for results in found.values() for r in results.values())
     for title, (header, rows) in tables.items():
-        report.print_table(title, header, rows)
+        only = report.TERMINAL_COLUMNS if header is report.RESULT_HEADER else None
+        report.print_table(title, header, rows, only=only)
+    print(notes)
     text = "\n".join(f"## {title}\n\n{report.markdown_table(*table)}" for title, table in tables.items())
-    write_atomic(out / "table.md", f"{text}\n{report.provenance_line(made)}")
+    write_atomic(out / "table.md", f"{text}\n{notes}\n\n{report.provenance_line(made)}")
     flat = {f"honest / {name} / {label}": r for name in DATASETS for label, r in found[name].items()}
     flat |= {f"paper / {name}": r for name, r in claimed.items() if r is not None}
     report.write_results(out / "results.json", made, flat)

@@ -99,7 +99,9 @@ def run(*, out: Path = Path("results/sweep_default"), smoke: bool = False) -> No
     ranked = sorted(found, key=lambda item: -item[1].mean())
     rows = [row(describe(config), table) for config, table in ranked]
     last = [
-        row(f"chosen, seeds {reported.start}..{reported.stop - 1}: {describe(chosen)}", shares(chosen, reported)),
+        row(
+            f"chosen, seeds {reported.start}..{reported.stop - 1}: {describe(chosen)}", shares(chosen, reported)
+        ),
         row(f"paper, seeds {reported.start}..{reported.stop - 1}", shares(None, reported)),
         row(f"paper, seeds {swept.start}..{swept.stop - 1}", shares(None, swept)),
     ]

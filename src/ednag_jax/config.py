@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from ednag_jax.denoise import noise_scale_error
 from ednag_jax.schedules import SCHEDULES, make_schedule
-from ednag_jax.types import Schedule, Steps
+from ednag_jax.types import Scalar, Schedule, Steps
 
 OBJECTIVES = ("accuracy", "rescaled")
 MAPPINGS = ("identity", "power", "energy", "rank", "standardised")
@@ -76,23 +76,23 @@ class EvolveConfig:
     experiments', with every child min-max normalised to [-1, 1] before and after."""
     floored: bool = static(False)
     """Use the experiments' form of (8), with `floor` added to g, the kernel and Z."""
-    noise_scale: float = 0.0
+    noise_scale: Scalar = 0.0
     """Share of DDIM's noise drawn anew, in [0, 1]."""
-    temperature: float = 1.0
+    temperature: Scalar = 1.0
     """Of the mapping, above 0; smaller is greedier."""
-    power: float = 1.0
+    power: Scalar = 1.0
     """Exponent of the `power` mapping."""
-    floor: float = 1e-9
+    floor: Scalar = 1e-9
     """Used where `floored`."""
-    roulette_pressure: float = 2.0
+    roulette_pressure: Scalar = 2.0
     """Of the `rank` roulette, at least 0: weight is rank to this power; 0 draws uniformly."""
-    accuracy_factor: float = 1.0
+    accuracy_factor: Scalar = 1.0
     """Used by the `rescaled` objective; `PAPER_ACCURACY_FACTORS` has the published ones."""
-    mutation_rate: float = 0.05
+    mutation_rate: Scalar = 0.05
     """Share of numbers drawn anew (`reset`), or of children mutated (`polynomial`), in [0, 1]."""
-    distribution_index: float = 5.0
+    distribution_index: Scalar = 5.0
     """Of the polynomial mutation; larger is milder."""
-    first_distribution_index: float = 8.0
+    first_distribution_index: Scalar = 8.0
     """The same in the very first step."""
 
     def __post_init__(self) -> None:
@@ -108,8 +108,8 @@ class EvolveConfig:
             check_range(rate, getattr(self, rate), 0, 1)
         if self.elite_rate + self.diversity_rate > 1 + 1e-9:
             raise ValueError(
-                f"elite_rate + diversity_rate must be at most 1, got {self.elite_rate} + {self.diversity_rate}: "
-                "the roulette fills what they leave"
+                f"elite_rate + diversity_rate must be at most 1, got {self.elite_rate} + "
+                f"{self.diversity_rate}: the roulette fills what they leave"
             )
         if isinstance(self.noise_scale, int | float) and not 0 <= self.noise_scale <= 1:
             raise ValueError(noise_scale_error(self.noise_scale))
@@ -207,7 +207,8 @@ class RandomSearchConfig(BaselineConfig):
         """Returns settings whose draws from `size`, with replacement, nearly always spend the budget."""
         left = max(size - queries, 1)
         # log1p: in a space of 10^20 the quotient left / size rounds to 1, and its logarithm to no draw at all.
-        draws = -1.1 * size * math.log1p((left - size) / size) + 20
+        # 2.5: in a space such as nasbench101, whose draws favour small modules, two of five repeat an earlier one.
+        draws = -2.5 * size * math.log1p((left - size) / size) + 20
         return cls(num_steps=math.ceil(draws / 10))
 
 

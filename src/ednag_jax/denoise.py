@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.lax import Precision
 from jaxtyping import Array, Float
 
-from ednag_jax.types import KeyArray
+from ednag_jax.types import KeyArray, Scalar
 
 BLOCK_ROWS = 1024
 """Rows of the n x n weight matrix held at once where a population has more than `WHOLE_ROWS`."""
@@ -38,7 +38,7 @@ def in_blocks(fn: Callable[[Array], Array], rows: Float[Array, "n d"]) -> Float[
 
 
 def estimate_x0(
-    population: Float[Array, "n d"], log_weight: Float[Array, " n"], alpha_bar: Float[Array, ""] | float
+    population: Float[Array, "n d"], log_weight: Float[Array, " n"], alpha_bar: Scalar
 ) -> Float[Array, "n d"]:
     """Returns the clean sample that each individual points at, equation (8).
 
@@ -68,8 +68,8 @@ def estimate_x0(
 def estimate_x0_floored(
     population: Float[Array, "n d"],
     log_weight: Float[Array, " n"],
-    alpha_bar: Float[Array, ""] | float,
-    floor: Float[Array, ""] | float,
+    alpha_bar: Scalar,
+    floor: Scalar,
 ) -> Float[Array, "n d"]:
     """Returns (8) as the published experiments compute it: `floor` added to g, to the kernel and to Z.
 
@@ -93,9 +93,7 @@ def estimate_x0_floored(
     return in_blocks(mean, population)
 
 
-def sigma(
-    alpha_bar: Float[Array, ""], alpha_bar_prev: Float[Array, ""], noise_scale: Float[Array, ""] | float
-) -> Float[Array, ""]:
+def sigma(alpha_bar: Scalar, alpha_bar_prev: Scalar, noise_scale: Scalar) -> Float[Array, ""]:
     """Returns the standard deviation of the fresh noise of a step from t to t-1, with equation (9)."""
     return noise_scale * jnp.sqrt((1 - alpha_bar_prev) / (1 - alpha_bar) * (1 - alpha_bar / alpha_bar_prev))
 
@@ -104,10 +102,10 @@ def ddim_step(
     population: Float[Array, "n d"],
     x0: Float[Array, "n d"],
     noise: Float[Array, "n d"],
-    alpha_bar: Float[Array, ""] | float,
-    alpha_bar_prev: Float[Array, ""] | float,
+    alpha_bar: Scalar,
+    alpha_bar_prev: Scalar,
     *,
-    noise_scale: Float[Array, ""] | float = 0.8,
+    noise_scale: Scalar = 0.8,
 ) -> Float[Array, "n d"]:
     """Returns x_{t-1} from x_t, its clean estimate and standard normal noise, equation (4).
 
@@ -127,11 +125,11 @@ def denoise(
     key: KeyArray,
     population: Float[Array, "n d"],
     log_weight: Float[Array, " n"],
-    alpha_bar: Float[Array, ""] | float,
-    alpha_bar_prev: Float[Array, ""] | float,
+    alpha_bar: Scalar,
+    alpha_bar_prev: Scalar,
     *,
-    noise_scale: Float[Array, ""] | float = 0.8,
-    floor: Float[Array, ""] | float | None = None,
+    noise_scale: Scalar = 0.8,
+    floor: Scalar | None = None,
 ) -> Float[Array, "n d"]:
     """Returns the denoised children x_{t-1} of a population x_t: equation (8), then (9).
 

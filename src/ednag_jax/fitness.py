@@ -60,14 +60,17 @@ def evaluate(
 
 
 def best_of(evaluation: Evaluation) -> Evaluation:
-    """Returns the fittest of an evaluation [n ...], its leading axis dropped; the first of equals."""
-    index = jnp.argmax(evaluation.fitness)
+    """Returns the most accurate of an evaluation [n ...], its leading axis dropped; the first of equals.
+
+    Accuracy decides, since an objective may give an invalid architecture the fitness of a poor valid one.
+    """
+    index = jnp.argmax(worst_if_failed(evaluation.accuracy))
     return Evaluation(*(column[index] for column in evaluation))
 
 
 def better_of(a: Evaluation, b: Evaluation) -> Evaluation:
-    """Returns the fitter of two single evaluations; the first of equals."""
-    first = a.fitness >= b.fitness
+    """Returns the more accurate of two single evaluations; the first of equals."""
+    first = worst_if_failed(a.accuracy) >= worst_if_failed(b.accuracy)
     return Evaluation(*(jnp.where(first, x, y) for x, y in zip(a, b, strict=True)))
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
 from scipy import stats
 
 from ednag_jax.search import Result, environment
@@ -71,42 +74,51 @@ def compare_at(results: Sequence[Result], queries: int) -> list[float]:
     return holm([wilcoxon(at[0], other) for other in at[1:]])
 
 
-def plus_minus(summary: Summary) -> str:
-    """Returns `mean ± std (95 % CI half width)`."""
-    return f"{summary.mean:.2f} ± {summary.std:.2f} (± {summary.ci95:.2f})"
+def plus_minus(summary: Summary) -> tuple[str, str]:
+    """Returns `mean ± std` and the half width of the 95 % confidence interval."""
+    return f"{summary.mean:.2f} ± {summary.std:.2f}", f"± {summary.ci95:.2f}"
 
 
 RESULT_HEADER = (
     "data set",
     "method",
-    "oracle",
-    "oracle accuracy: mean ± std (95 % CI)",
-    "test accuracy: mean ± std (95 % CI)",
-    "seeds at optimum",
-    "best",
-    "worst",
+    "accuracy",
+    "95 % CI",
+    "test accuracy",
+    "95 % CI of test",
+    "optimal",
+    "best / worst",
     "queries",
 )
+"""Accuracies: mean ± standard deviation over all seeds; optimal: share of seeds at the table's best."""
+TERMINAL_COLUMNS = ("data set", "method", "accuracy", "test accuracy", "optimal", "queries")
 
 
 def result_row(label: str, result: Result) -> list[str]:
     """Returns one row under `RESULT_HEADER`."""
     oracle = summarise(result.best_accuracy)
-    test = TEST_MISSING if result.test_accuracy is None else plus_minus(summarise(result.test_accuracy))
-    share = "optimum not known"
+    test = ("not available", "")
+    if result.test_accuracy is not None:
+        test = plus_minus(summarise(result.test_accuracy))
+    share = "not known"
     if result.benchmark["optimum"] is not None:
-        share = f"{100 * result.share_at_optimum():.0f} % of {len(result.seeds)}"
-    return [
-        result.benchmark["dataset"],
-        label,
-        result.benchmark["oracle"],
-        plus_minus(oracle),
-        test,
-        share,
-        f"{oracle.best:.2f}",
-        f"{oracle.worst:.2f}",
-        f"{result.queries.mean():.0f}",
+        share = f"{100 * result.share_at_optimum():.0f} %"
+    best_and_worst = f"{oracle.best:.2f} / {oracle.worst:.2f}"
+    queries = f"{result.queries.mean():.0f}"
+    return [result.benchmark["dataset"], label, *plus_minus(oracle), *test, share, best_and_worst, queries]
+
+
+def footnotes(results: Iterable[Result]) -> str:
+    """Returns what a table of results must say beneath: how many seeds, and where test accuracy is missing."""
+    results = list(results)
+    lines = [
+        f"{len(results[0].seeds)} seeds, all of them counted; accuracy: mean ± std of what the oracle says."
     ]
+    if any(result.benchmark["metric"] == "test" for result in results):
+        lines.append("oracle: test accuracy")
+    if any(result.test_accuracy is None for result in results):
+        lines.append(TEST_MISSING)
+    return "\n".join(lines)
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -115,14 +127,16 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Prints a table to the terminal."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*header, title=title, title_justify="left")
+def print_table(
+    title: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, only: Sequence[str] | None = None
+) -> None:
+    """Prints a table to the terminal; `only` names the columns that a terminal has room for."""
+    kept = [i for i, name in enumerate(header) if only is None or name in only]
+    table = Table(
+        *(header[i] for i in kept), title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(row[i] for i in kept))
     Console().print(table)
 
 

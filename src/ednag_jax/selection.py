@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Int
 from ednag_jax.config import EvolveConfig
 from ednag_jax.denoise import in_blocks
 from ednag_jax.fitness import mean_ranks
-from ednag_jax.types import KeyArray
+from ednag_jax.types import KeyArray, Scalar
 
 DIVERSE_FITNESS_SHARE = 0.1
 """In the published experiments only individuals this near the best fitness may be kept as diverse."""
@@ -49,7 +49,7 @@ def diverse(
 
 
 def roulette_rank(
-    key: KeyArray, fitness: Float[Array, " m"], taken: Bool[Array, " m"], num: int, pressure: Array | float
+    key: KeyArray, fitness: Float[Array, " m"], taken: Bool[Array, " m"], num: int, pressure: Scalar
 ) -> Int[Array, num]:
     """Returns num individuals not yet taken, drawn without replacement with weight (mean rank + 1)^pressure.
 

@@ -13,6 +13,8 @@ Params: TypeAlias = Any
 """The pytree of tables or predictor weights that a fitness function reads; never looked into here."""
 
 Phenotype: TypeAlias = Int[Array, "n e"]
+Scalar: TypeAlias = float | Float[Array, ""]
+"""A plain number, or a traced one."""
 HostPhenotype: TypeAlias = Int[Array, " e"] | Int[np.ndarray, " e"] | Sequence[int]
 """One phenotype as host code takes it."""
 FitnessFn: TypeAlias = Callable[[Params, KeyArray, Phenotype], Float[Array, " n"]]

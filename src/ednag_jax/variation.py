@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from ednag_jax.config import EvolveConfig
-from ednag_jax.types import KeyArray
+from ednag_jax.types import KeyArray, Scalar
 
 
 def min_max_normalise(genotype: Float[Array, "n d"]) -> Float[Array, "n d"]:
@@ -25,7 +25,7 @@ def polynomial_mutation(
             n  # d
         ),
     ],
-    distribution_index: Float[Array, ""] | float,
+    distribution_index: Scalar,
 ) -> Float[Array, "n d"]:
     """Returns genotypes in [-1, 1] moved by Deb's polynomial mutation, bounds -1 and 1.
 
@@ -48,9 +48,7 @@ def polynomial_mutation(
     return genotype + jnp.where(falls, -2.0, 2.0) * moved
 
 
-def reset_mutation(
-    key: KeyArray, genotype: Float[Array, "n d"], rate: Float[Array, ""] | float
-) -> Float[Array, "n d"]:
+def reset_mutation(key: KeyArray, genotype: Float[Array, "n d"], rate: Scalar) -> Float[Array, "n d"]:
     """Returns genotypes in which each number is drawn anew with probability `rate`, uniformly between the
     individual's own least and greatest number, so that any field can change however small the noise of (9)."""
     u_reset, u_value = jax.random.uniform(key, (2, *genotype.shape))

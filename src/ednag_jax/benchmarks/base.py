@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,17 @@ from ednag_jax.problem import Problem, TableLookup
 from ednag_jax.spaces import SearchSpace
 from ednag_jax.storage import digest
 from ednag_jax.types import FitnessFn, Params
+
+
+class Source(NamedTuple):
+    """A file in the data directory."""
+
+    path: str
+    """Relative to the data directory."""
+    holds: str
+    published: str
+    """Where it is to be had."""
+
 
 ORACLES = {"valid": "validation accuracy", "test": "test accuracy"}
 

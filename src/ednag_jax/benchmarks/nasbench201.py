@@ -10,7 +10,7 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 
-from ednag_jax.benchmarks.base import Benchmark
+from ednag_jax.benchmarks.base import Benchmark, Source
 from ednag_jax.config import check_choice
 from ednag_jax.spaces import SPACES
 from ednag_jax.storage import (
@@ -33,6 +33,9 @@ NUM_TRAINING_SEEDS = 3
 PACKAGE_DIGEST = "a6a193289a5bbe4f6ac269dafc272feb25d180247100fea98b9c030c452895b7"
 """Of everything read from the package, data set by data set."""
 TEST_FILE = Path("nasbench201") / "nasbench201.npz"
+SOURCES = (
+    Source(TEST_FILE.as_posix(), "test accuracy", "from the official NATS-Bench files, see ednag data --help"),
+)
 TEST_LANDMARKS = {
     "cifar10": (11663, 94.3733, 87.0629),
     "cifar100": (11668, 73.5133, 61.4055),

@@ -53,7 +53,7 @@ def step(
     asked = asked._replace(queried=asked.queried.at[-1].set(asked.queried[-1] & is_stuck))
     move = jnp.where(is_stuck, asked.fitness.shape[0] - 1, best)
     position = Evaluation(*(column[move][None] for column in asked))
-    counted = asked._replace(fitness=jnp.where(asked.queried, asked.fitness, -jnp.inf))
+    counted = asked._replace(accuracy=jnp.where(asked.queried, asked.accuracy, jnp.nan))
     return LocalSearchState(position, better_of(state.best, best_of(counted))), step_info(asked)
 
 

