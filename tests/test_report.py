@@ -1,0 +1,110 @@
+"""Numbers and tables of results, and the pictures."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+import ednag_jax as ed
+from ednag_jax import plots, report
+
+FAST = ed.EvolveConfig(num_steps=8, population_size=8)
+
+
+@pytest.fixture(scope="module")
+def results(bumpy):
+    return {
+        "EDNAG": ed.search("ednag", bumpy, seeds=8, queries=30, config=FAST),
+        "local search": ed.search("local_search", bumpy, seeds=8, queries=30),
+    }
+
+
+def test_summary_is_over_all_seeds_with_a_t_interval():
+    values = np.array([1.0, 2.0, 4.0, 9.0])
+    summary = report.summarise(values)
+    low, high = stats.t.interval(0.95, 3, loc=values.mean(), scale=stats.sem(values))
+    assert summary.mean == 4.0
+    assert summary.std == pytest.approx(np.std(values, ddof=1))
+    assert (4 - summary.ci95, 4 + summary.ci95) == pytest.approx((low, high))
+    assert (summary.best, summary.worst) == (9, 1)
+
+
+def test_one_seed_has_no_interval():
+    assert np.isnan(report.summarise(np.array([3.0])).ci95)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_corrects_upwards_and_keeps_the_order(p_values):
+    corrected = report.holm(p_values)
+    assert all(0 <= p <= c <= 1 for p, c in zip(p_values, corrected, strict=True))
+    assert max(corrected) >= min(1, min(p_values) * len(p_values))
+    for i, p in enumerate(p_values):
+        for j, q in enumerate(p_values):
+            assert not (p < q and corrected[i] > corrected[j])
+
+
+def test_paired_test_of_equals_is_one_and_of_a_shift_is_small():
+    a = np.arange(20.0)
+    assert report.wilcoxon(a, a) == 1.0
+    assert report.wilcoxon(a + 1, a) < 1e-4
+
+
+def test_rows_have_the_headers_columns(results):
+    rows = [report.result_row(label, result) for label, result in results.items()]
+    assert all(len(row) == len(report.RESULT_HEADER) for row in rows)
+    table = report.markdown_table(report.RESULT_HEADER, rows)
+    assert table.count("\n") == 4
+    assert "EDNAG" in table
+    assert set(report.TERMINAL_COLUMNS) <= set(report.RESULT_HEADER)
+
+
+def test_missing_test_accuracy_is_said_and_not_made_up():
+    benchmark = ed.load_benchmark("nasbench201", dataset="cifar10", data_dir="/nowhere")
+    result = ed.search("random_search", benchmark, seeds=2, queries=10)
+    assert "not available" in report.result_row("r", result)
+    assert "test: not available, see ednag data --help" in report.footnotes([result])
+
+
+def test_test_accuracy_as_oracle_is_said(bumpy):
+    from dataclasses import replace
+
+    result = ed.search("random_search", replace(bumpy, metric="test"), seeds=2, queries=5)
+    assert "oracle: test accuracy" in report.footnotes([result])
+    assert "not available" not in report.footnotes([result])
+
+
+def test_comparison_is_against_the_first(results):
+    p_values = report.compare_at([results["EDNAG"], results["local search"]], 10)
+    at = [result.curve[:, 9] for result in results.values()]
+    assert p_values == [report.wilcoxon(*at)]
+
+
+def test_result_file_holds_provenance_and_every_seed(results, tmp_path):
+    path = report.write_results(tmp_path / "results.json", report.provenance("a command"), results)
+    stored = json.loads(path.read_text())
+    assert {"date", "command", "environment", "results"} <= set(stored)
+    assert len(stored["results"]["EDNAG"]["best_accuracy"]) == 8
+
+
+def is_png_with_content(path):
+    import matplotlib.image
+
+    return matplotlib.image.imread(path)[..., :3].std() > 0.01
+
+
+def test_plots_show_what_they_are_given(results, tmp_path, bumpy):
+    figure = plots.regret_against_queries({"noise": results})
+    labels = figure.axes[0].get_legend_handles_labels()[1]
+    assert labels == list(results)
+    line = figure.axes[0].lines[0].get_ydata()
+    regret = np.maximum(bumpy.optimum - results["EDNAG"].curve, plots.REGRET_FLOOR).mean(axis=0)
+    np.testing.assert_allclose(line, regret)
+    accuracy = np.random.default_rng(0).normal(50, 5, (4, 7, 3))
+    accuracy[:, 0] = np.nan  # a step without any valid child
+    trajectory = plots.denoising_trajectory({"x": accuracy[:, 1:]}, np.linspace(0, 1, 6), 60.0)
+    seconds = plots.seeds_against_seconds((1, 10), {"one call": [0.1, 0.3]}, 2.0)
+    for name, drawn in (("r", figure), ("t", trajectory), ("s", seconds)):
+        assert is_png_with_content(plots.save(drawn, tmp_path / f"{name}.png"))
