@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from types import ModuleType
 
-from ednag_jax.benchmarks import nasbench101, nasbench201, transnas101
+from ednag_jax.benchmarks import autoformer, mobilenetv3, nasbench101, nasbench201, transnas101
 from ednag_jax.benchmarks.base import Benchmark
 from ednag_jax.config import check_choice
 
 BENCHMARKS: dict[str, ModuleType | transnas101.TransNas101] = {
+    "autoformer_tiny": autoformer,
+    "mobilenetv3": mobilenetv3,
     "nasbench101": nasbench101,
     "nasbench201": nasbench201,
     "transnas101_micro": transnas101.MICRO,

@@ -1,12 +1,16 @@
 """Search spaces by name."""
 
+from ednag_jax.spaces.autoformer import SIZES, AutoFormer
 from ednag_jax.spaces.base import SearchSpace
 from ednag_jax.spaces.categorical import CategoricalSpace
+from ednag_jax.spaces.mobilenetv3 import MobileNetV3
 from ednag_jax.spaces.nasbench101 import NasBench101
 from ednag_jax.spaces.nasbench201 import NasBench201
 from ednag_jax.spaces.transnas101 import TransNas101Macro, TransNas101Micro
 
 SPACES: dict[str, SearchSpace] = {
+    **{f"autoformer_{size}": AutoFormer.of_size(size) for size in SIZES},
+    "mobilenetv3": MobileNetV3(),
     "nasbench101": NasBench101(),
     "nasbench201": NasBench201(),
     "transnas101_micro": TransNas101Micro(),
@@ -15,7 +19,9 @@ SPACES: dict[str, SearchSpace] = {
 
 __all__ = [
     "SPACES",
+    "AutoFormer",
     "CategoricalSpace",
+    "MobileNetV3",
     "NasBench101",
     "NasBench201",
     "SearchSpace",
