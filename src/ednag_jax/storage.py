@@ -27,6 +27,20 @@ def data_dir(override: str | Path | None = None) -> Path | None:
     return Path(chosen).expanduser() if chosen else None
 
 
+def data_file(path: str | Path, override: str | Path | None = None) -> Path:
+    """Returns the place of a file, given relative to the data directory.
+
+    Raises:
+        DataError: no data directory is set, or the file is not in it.
+    """
+    folder = data_dir(override)
+    if folder is None or not (folder / path).is_file():
+        raise DataError(
+            f"data file {str(path)!r} is missing in the data directory (now {folder}); see `ednag data --help`"
+        )
+    return folder / path
+
+
 def cache_dir() -> Path:
     """Returns the folder of derived files: `EDNAG_CACHE_DIR`, or `ednag-jax` in the user's cache folder."""
     chosen = os.environ.get(CACHE_DIR_VARIABLE)
