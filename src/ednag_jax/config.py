@@ -67,6 +67,8 @@ class EvolveConfig:
     """g, from fitness to weight: `identity`, `power`, `energy`, `rank` or `standardised`."""
     roulette: str = static("rank")
     """`rank`: exact draws without replacement, weights from ranks. `walk`: the paper's experiments'."""
+    denoising: bool = static(True)
+    """False leaves (8) and (9) out, for ablations: a child is its parent, varied."""
     elite_rate: float = static(0.1)
     """Share of the population kept as the fittest."""
     diversity_rate: float = static(0.0)
@@ -207,7 +209,7 @@ class RandomSearchConfig(BaselineConfig):
         """Returns settings whose draws from `size`, with replacement, nearly always spend the budget."""
         left = max(size - queries, 1)
         # log1p: in a space of 10^20 the quotient left / size rounds to 1, and its logarithm to no draw at all.
-        # 2.5: in a space such as nasbench101, whose draws favour small modules, two of five repeat an earlier one.
+        # 2.5: in nasbench101, where draws favour small modules, half of them repeat an earlier one.
         draws = -2.5 * size * math.log1p((left - size) / size) + 20
         return cls(num_steps=math.ceil(draws / 10))
 

@@ -28,15 +28,7 @@ def fd_step(
         config: settings.
     """
     key_noise, key_vary, key_fitness, key_select = jax.random.split(key, 4)
-    children = denoise(
-        key_noise,
-        state.genotype,
-        log_weights(state.evaluation.fitness, config),
-        row.alpha_bar,
-        row.alpha_bar_prev,
-        noise_scale=config.noise_scale,
-        floor=config.floor if config.floored else None,
-    )
+    children = _denoised(key_noise, state, row, config) if config.denoising else state.genotype
     children = vary(key_vary, children, row.step, config=config)
     evaluation = evaluate(key_fitness, params, problem.space.decode(children), problem=problem, config=config)
     genotypes, fitness = (
@@ -47,6 +39,19 @@ def fd_step(
     survivors = Evaluation(*(_joined(a, b)[index] for a, b in zip(state.evaluation, evaluation, strict=True)))
     best = better_of(state.best, best_of(evaluation))
     return State(genotypes[index], survivors, best), step_info(evaluation)
+
+
+def _denoised(key: KeyArray, state: State, row: Schedule, config: EvolveConfig) -> jax.Array:
+    """Returns the children of (8) and (9) under config."""
+    return denoise(
+        key,
+        state.genotype,
+        log_weights(state.evaluation.fitness, config),
+        row.alpha_bar,
+        row.alpha_bar_prev,
+        noise_scale=config.noise_scale,
+        floor=config.floor if config.floored else None,
+    )
 
 
 def step_info(evaluation: Evaluation) -> StepInfo:

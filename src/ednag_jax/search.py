@@ -64,7 +64,7 @@ class Result:
     @property
     def at_optimum(self) -> np.ndarray:
         """Whether each seed found the table's best, within 1e-3."""
-        return self._is_optimal(self.best_accuracy)
+        return self.is_optimal(self.best_accuracy)
 
     def share_at_optimum(self, queries: int | None = None) -> float:
         """Returns the share of seeds at the table's best, at the end or after so many queries.
@@ -73,13 +73,14 @@ class Result:
             ValueError: the benchmark's optimum is not known.
         """
         values = self.best_accuracy if queries is None else self.best_after(queries)
-        return float(np.mean(self._is_optimal(values)))
+        return float(np.mean(self.is_optimal(values)))
 
     def best_after(self, queries: int) -> Float[np.ndarray, " s"]:
         """Returns each seed's best accuracy after so many queries."""
         return self.curve[:, min(queries, self.curve.shape[1]) - 1]
 
-    def _is_optimal(self, accuracy: Float[np.ndarray, " s"]) -> np.ndarray:
+    def is_optimal(self, accuracy: Float[np.ndarray, "*s"]) -> np.ndarray:
+        """Returns which accuracies are the table's best, within 1e-3; ValueError where it is not known."""
         if self.benchmark["optimum"] is None:
             raise ValueError(f"the optimum of benchmark {self.benchmark['name']!r} is not known")
         return accuracy >= self.benchmark["optimum"] - OPTIMUM_TOLERANCE
