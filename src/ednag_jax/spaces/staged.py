@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from math import log, prod
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -75,7 +75,7 @@ class StagedSpace(SearchSpace):
         """False: networks are told apart by the hash of their canonical form."""
         return False
 
-    def with_encoding(self, encoding: str) -> Self:
+    def with_encoding(self, encoding: str) -> StagedSpace:
         if encoding != self.encoding:
             raise ValueError(
                 f"encoding of space {self.name!r} must be 'compact', got {encoding!r}: the padded encoding is "
@@ -152,8 +152,8 @@ class StagedSpace(SearchSpace):
     def to_str(self, phenotype: HostPhenotype) -> str:
         """Returns the fields of the network, then its stages block by block: `r224 | k3e6 k5e4 | k7e3`."""
         fields = jnp.asarray(phenotype)
-        whole = [_text(choice, fields[index]) for index, choice in enumerate(self.whole)]
-        columns = [np.asarray(self.block_field(fields, index)) for index in range(len(self.block))]
+        whole = [_text(choice, int(fields[index])) for index, choice in enumerate(self.whole)]
+        columns = [np.asarray(self.block_field(fields, index)).tolist() for index in range(len(self.block))]
         blocks = ["".join(map(_text, self.block, kinds)) for kinds in zip(*columns, strict=True)]
         room = self.depth_range[1]
         stages = [blocks[room * s : room * s + int(d)] for s, d in enumerate(self.depths(fields))]
@@ -238,18 +238,16 @@ class StagedSpace(SearchSpace):
         return np.eye(self.num_stages, self.num_fields, len(self.whole), dtype=np.int32)
 
 
-def _text(choice: Choice, index: Int[Array, ""] | int) -> str:
+def _text(choice: Choice, index: int) -> str:
     """Returns a field as its letter and value."""
-    return f"{choice.letter}{choice.values[int(index)]:g}"
+    return f"{choice.letter}{choice.values[index]:g}"
 
 
 def _parsed(word: str, choices: tuple[Choice, ...]) -> tuple[int, ...]:
     """Returns the index of each field of a word such as `k3e6`."""
     allowed = {"".join(map(_text, choices, kind)): kind for kind in _kinds(choices)}
     if word not in allowed:
-        values = ", ".join(
-            f"{choice.letter} of {', '.join(f'{v:g}' for v in choice.values)}" for choice in choices
-        )
+        values = " and ".join(f"{c.letter} of {', '.join(f'{v:g}' for v in c.values)}" for c in choices)
         raise ValueError(f"{word!r} is none of the choices: {values}")
     return allowed[word]
 
