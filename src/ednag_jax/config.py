@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 
 from ednag_jax.denoise import noise_scale_error
 from ednag_jax.schedules import SCHEDULES, make_schedule
-from ednag_jax.types import Scalar, Schedule, Steps
+from ednag_jax.types import Schedule, Steps
 
 OBJECTIVES = ("accuracy", "rescaled")
 MAPPINGS = ("identity", "power", "energy", "rank", "standardised")
@@ -22,7 +22,8 @@ ROULETTES = ("rank", "walk")
 PAPER_ACCURACY_FACTORS = {"cifar10": 1.0, "cifar100": 1.2, "ImageNet16-120": 2.0}
 """The constants by which the published experiments multiply accuracy, per data set."""
 
-Config = TypeVar("Config")
+Swept: TypeAlias = Any
+"""A number that may be swept; while jax traces or describes a program its own stand-ins take the place."""
 
 
 def static(default: Any) -> Any:
@@ -78,23 +79,23 @@ class EvolveConfig:
     experiments', with every child min-max normalised to [-1, 1] before and after."""
     floored: bool = static(False)
     """Use the experiments' form of (8), with `floor` added to g, the kernel and Z."""
-    noise_scale: Scalar = 0.0
+    noise_scale: Swept = 0.0
     """Share of DDIM's noise drawn anew, in [0, 1]."""
-    temperature: Scalar = 1.0
+    temperature: Swept = 1.0
     """Of the mapping, above 0; smaller is greedier."""
-    power: Scalar = 1.0
+    power: Swept = 1.0
     """Exponent of the `power` mapping."""
-    floor: Scalar = 1e-9
+    floor: Swept = 1e-9
     """Used where `floored`."""
-    roulette_pressure: Scalar = 2.0
+    roulette_pressure: Swept = 2.0
     """Of the `rank` roulette, at least 0: weight is rank to this power; 0 draws uniformly."""
-    accuracy_factor: Scalar = 1.0
+    accuracy_factor: Swept = 1.0
     """Used by the `rescaled` objective; `PAPER_ACCURACY_FACTORS` has the published ones."""
-    mutation_rate: Scalar = 0.05
+    mutation_rate: Swept = 0.05
     """Share of numbers drawn anew (`reset`), or of children mutated (`polynomial`), in [0, 1]."""
-    distribution_index: Scalar = 5.0
+    distribution_index: Swept = 5.0
     """Of the polynomial mutation; larger is milder."""
-    first_distribution_index: Scalar = 8.0
+    first_distribution_index: Swept = 8.0
     """The same in the very first step."""
 
     def __post_init__(self) -> None:
