@@ -1,8 +1,9 @@
-"""TransNAS-Bench-101's seven tasks on its two spaces: validation metric at the final epoch, from the data directory."""
+"""TransNAS-Bench-101's seven tasks on two spaces: validation metric at the final epoch, from a data file."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,35 +16,35 @@ from ednag_jax.spaces.transnas101 import TransNas101Macro, TransNas101Micro
 from ednag_jax.storage import DataError, data_file, read_npz
 
 METRICS = ("valid",)
-SPACES = {"micro": TransNas101Micro(), "macro": TransNas101Macro()}
+SPACES: dict[str, TransNas101Micro | TransNas101Macro] = {
+    "micro": TransNas101Micro(),
+    "macro": TransNas101Macro(),
+}
 FILE = Path("transnasbench101") / "transnasbench101_valid_final.npz"
 SOURCES = (Source(FILE.as_posix(), "validation metrics of 7 tasks", "from NASLib's TransNAS-Bench-101 files"),)
 LANDMARK_TOLERANCE = 1e-4
+"""Absolute: landmarks have 4 decimals. They tell another metric, epoch or order of tasks."""
 
 
 class Task(NamedTuple):
-    """What a task measures, under the name that the file gives it."""
+    """What a task measures, under the name that the file gives it; best and mean of each space, as stored."""
 
     file_metric: str
     unit: str
     epochs: int
-    direction: str
-    landmarks: dict[str, tuple[float, float]]
-    """Best and mean over the space, as stored: tells another metric, epoch or order of the tasks."""
-
-
-def _task(file_metric: str, unit: str, epochs: int, *landmarks: float, direction: str = "max") -> Task:
-    return Task(file_metric, unit, epochs, direction, {"micro": landmarks[:2], "macro": landmarks[2:]})
+    micro: tuple[float, float]
+    macro: tuple[float, float]
+    direction: str = "max"
 
 
 TASKS = {
-    "class_scene": _task("valid_top1", "percent", 25, 54.9363, 44.9372, 57.4144, 52.8837),
-    "class_object": _task("valid_top1", "percent", 25, 45.5862, 38.9652, 47.4224, 43.4329),
-    "room_layout": _task("valid_neg_loss", "loss", 25, -0.6010, -0.7487, -0.5822, -0.6709, direction="min"),
-    "jigsaw": _task("valid_top1", "percent", 10, 95.3722, 76.5683, 97.0193, 93.4315),
-    "segmentsemantic": _task("valid_acc", "percent of pixels", 30, 94.6125, 93.7261, 94.8585, 94.3861),
-    "normal": _task("valid_ssim", "SSIM", 30, 0.5873, 0.5122, 0.6435, 0.5598),
-    "autoencoder": _task("valid_ssim", "SSIM", 30, 0.5772, 0.4408, 0.7488, 0.5062),
+    "class_scene": Task("valid_top1", "percent", 25, (54.9363, 44.9372), (57.4144, 52.8837)),
+    "class_object": Task("valid_top1", "percent", 25, (45.5862, 38.9652), (47.4224, 43.4329)),
+    "room_layout": Task("valid_neg_loss", "loss", 25, (-0.6010, -0.7487), (-0.5822, -0.6709), "min"),
+    "jigsaw": Task("valid_top1", "percent", 10, (95.3722, 76.5683), (97.0193, 93.4315)),
+    "segmentsemantic": Task("valid_acc", "percent of pixels", 30, (94.6125, 93.7261), (94.8585, 94.3861)),
+    "normal": Task("valid_ssim", "SSIM", 30, (0.5873, 0.5122), (0.6435, 0.5598)),
+    "autoencoder": Task("valid_ssim", "SSIM", 30, (0.5772, 0.4408), (0.7488, 0.5062)),
 }
 """In the order of the file. Published tables name other columns: best epoch instead of the final one, mIoU for
 segmentsemantic, and 100 times the loss of room_layout and the SSIM."""
@@ -104,32 +105,40 @@ def read_task(space: str, dataset: str, directory: str | Path | None = None) -> 
         raise DataError(f"data file {str(path)!r} lacks {missing}; see `ednag data --help`")
     tasks, metrics, scores, archs = (table[key] for key in keys)
     expected = {name: task.file_metric for name, task in TASKS.items()}
-    found = dict(zip(tasks.tolist(), metrics.tolist(), strict=False))
-    if found != expected or scores.shape != (len(archs), len(TASKS)):
+    columns = dict(zip(tasks.tolist(), metrics.tolist(), strict=False))
+    if columns != expected or scores.shape != (len(archs), len(TASKS)):
         raise DataError(
-            f"data file {str(path)!r} has columns {found} and {space} {scores.shape}, expected {expected} and "
-            f"({len(archs)}, {len(TASKS)}); get it anew"
+            f"data file {str(path)!r} has columns {columns} and {space} {scores.shape}, expected {expected} "
+            f"and ({len(archs)}, {len(TASKS)}); get it anew"
         )
     column = np.empty(len(archs))
     column[_rows(space, archs)] = scores[:, list(tasks).index(dataset)]
-    measured, landmarks = (column.max(), column.mean()), TASKS[dataset].landmarks[space]
-    if not np.allclose(measured, landmarks, rtol=0, atol=LANDMARK_TOLERANCE):
+    found, landmarks = (column.max(), column.mean()), getattr(TASKS[dataset], space)
+    if not np.allclose(found, landmarks, rtol=0, atol=LANDMARK_TOLERANCE):
         raise DataError(
-            f"data file {str(path)!r}: {space} {dataset} has best {measured[0]:.4f} and mean {measured[1]:.4f}, "
+            f"data file {str(path)!r}: {space} {dataset} has best {found[0]:.4f} and mean {found[1]:.4f}, "
             f"expected {landmarks}; it is altered, or of another epoch. Get it anew."
         )
     return column
 
 
-def _rows(space: str, archs: np.ndarray) -> np.ndarray:
-    """Returns the table row of each official string, after checking that every architecture occurs once."""
+@cache
+def _row_of(space: str) -> dict[str, int]:
+    """Returns the table row of every official string of a space."""
     owner = SPACES[space]
     phenotypes = np.asarray(owner.from_index(jnp.arange(owner.size)))
-    row_of = {owner.to_str(phenotype): row for row, phenotype in enumerate(phenotypes)}
-    unknown = sorted(set(archs.tolist()) - set(row_of))
-    if unknown or len(archs) != owner.size or len(set(archs.tolist())) != owner.size:
+    return {owner.to_str(phenotype): row for row, phenotype in enumerate(phenotypes)}
+
+
+def _rows(space: str, archs: np.ndarray) -> np.ndarray:
+    """Returns the table row of each official string, after checking that every architecture occurs once."""
+    row_of, names = _row_of(space), archs.tolist()
+    unknown = sorted(set(names) - set(row_of))
+    if unknown:
+        raise DataError(f"data file {str(FILE)!r} has {unknown[0]!r}, no architecture of {space}; get it anew")
+    if len(names) != len(row_of) or len(set(names)) != len(row_of):
         raise DataError(
-            f"data file {str(FILE)!r} has {len(archs)} {space} rows, {len(unknown)} of them of no architecture "
-            f"{unknown[:1]}, expected {owner.size} different ones; was it cut?"
+            f"data file {str(FILE)!r} has {len(set(names))} different {space} architectures in {len(names)} "
+            f"rows, expected each of {len(row_of)} once; was it cut?"
         )
-    return np.array([row_of[arch] for arch in archs.tolist()])
+    return np.array([row_of[name] for name in names])

@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from ednag_jax.spaces.base import SearchSpace
 from ednag_jax.spaces.categorical import CategoricalSpace
-from ednag_jax.types import KeyArray
+from ednag_jax.types import HostPhenotype, KeyArray
 
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3")
 """Op id -> its name as in NAS-Bench-201; the official string has the id."""
@@ -51,7 +51,7 @@ class TransNas101Micro(CategoricalSpace):
     ) -> None:
         super().__init__(name, choices, encoding)
 
-    def to_str(self, phenotype: Int[Array, " e"]) -> str:
+    def to_str(self, phenotype: HostPhenotype) -> str:
         """Returns the official string: per node the op ids of its incoming edges."""
         return MICRO_STEM + "_".join("".join(str(int(phenotype[edge])) for edge in node) for node in NODES)
 
@@ -59,13 +59,15 @@ class TransNas101Micro(CategoricalSpace):
         """Returns the op ids of an official string."""
         cell = "_".join(f"[0-{len(OPS) - 1}]" * len(node) for node in NODES)
         if not re.fullmatch(MICRO_STEM + cell, text):
-            raise ValueError(f"{text!r} is not of the form {MICRO_STEM}a_bc_def with op ids 0 to {len(OPS) - 1}")
+            raise ValueError(
+                f"{text!r} is not of the form {MICRO_STEM}a_bc_def with op ids 0 to {len(OPS) - 1}"
+            )
         return jnp.array([int(op) for op in text.removeprefix(MICRO_STEM).replace("_", "")], jnp.int32)
 
 
 @dataclass(frozen=True)
 class TransNas101Macro(SearchSpace):
-    """The 3,256 block stacks of TransNAS-Bench-101 macro; `arch_index` counts shorter ones first, then by digits.
+    """The 3,256 block stacks of TransNAS-Bench-101 macro; `arch_index` is by length, then by digits.
 
     A phenotype is the block ids in order, -1 where there is no block. The genotype is 15 numbers, and each
     decodes to a valid stack: 3 of which the arg-max is the length, then one a position for doubling the
@@ -94,8 +96,8 @@ class TransNas101Macro(SearchSpace):
     def with_encoding(self, encoding: str) -> TransNas101Macro:
         if encoding != self.encoding:
             raise ValueError(
-                f"encoding of space {self.name!r} must be 'compact', got {encoding!r}: the padded encoding is of "
-                "cells with one op an edge; replace(encoding='compact') in the config"
+                f"encoding of space {self.name!r} must be 'compact', got {encoding!r}: the padded encoding is "
+                "of cells with one op an edge; replace(encoding='compact') in the config"
             )
         return self
 
@@ -147,7 +149,7 @@ class TransNas101Macro(SearchSpace):
         moved = jnp.any(edited != phenotype, axis=-1, keepdims=True)
         return jnp.where(moved, edited, -1).astype(jnp.int32)
 
-    def to_str(self, phenotype: Int[Array, " e"]) -> str:
+    def to_str(self, phenotype: HostPhenotype) -> str:
         """Returns the official string: base channels, the kinds of the blocks, and what a block is made of."""
         return f"64-{''.join(str(int(block) + 1) for block in phenotype if block >= 0)}-basic"
 
