@@ -37,8 +37,10 @@ class HashLookup:
         del key  # a table does not draw
         ids = self.space.arch_id(phenotype)
         bucket = ids[:, 0] & jnp.uint32(params.keys.shape[0] - 1)
-        is_row = jnp.all(params.keys[bucket] == ids[:, None, :], axis=-1)
-        value = jnp.sum(jnp.where(is_row, params.values[bucket], 0.0), axis=-1)
+        values = params.values[bucket]
+        # An empty slot has the key (0, 0), which an architecture may have too.
+        is_row = jnp.all(params.keys[bucket] == ids[:, None, :], axis=-1) & ~jnp.isnan(values)
+        value = jnp.sum(jnp.where(is_row, values, 0.0), axis=-1)
         return jnp.where(jnp.any(is_row, axis=-1), value, jnp.nan)
 
 
