@@ -4,8 +4,9 @@ Command: `python experiments/sweep_default.py` (`--smoke` for two settings), abo
 
 Rule: highest mean share at 200, 300 and 500 queries over the three NAS-Bench-201 data sets (validation
 accuracy as oracle), on seeds 100..199, so that seeds 0..99, which every other experiment reports, had no
-say; among settings within two standard errors of the highest (paired over seeds),
-the one with most noise in (9), so that denoising does its part. All three tables had a say, so no table is "held out" for this preset; the test column had none.
+say; among settings within two standard errors of the highest (paired over seeds), the one with most noise in
+(9), so that denoising does its part. All three tables had a say, so no table is "held out" for this preset; the
+test column had none.
 
 Expected: the chosen row is preset `default`, and its share is at least that of preset `paper` in all nine
 cells, on seeds 0..99 too.

@@ -8,6 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "src" / "ednag_jax"
 LAYERS = [
     "types",
+    "queries",
     "storage",
     "torch_files",
     "schedules",
@@ -22,7 +23,6 @@ LAYERS = [
     "fd_step",
     "evolve",
     "strategies",
-    "queries",
     "search",
     "report",
     "plots",
