@@ -53,7 +53,7 @@ class AutoFormer(StagedSpace):
     >>> space.size == 3 * (4**12 + 4**13 + 4**14)
     True
     >>> text = "d192 | " + " ".join(["m3.5h3"] * 12)
-    >>> float(space.million_params(space.from_str(text)).round(3))
+    >>> round(float(space.million_params(space.from_str(text))), 3)
     5.366
     """
 
