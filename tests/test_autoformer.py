@@ -140,9 +140,10 @@ def test_the_ends_of_a_parameter_range_belong_to_it():
 
 def test_mutants_stay_in_the_parameter_range():
     everything = all_of(SHORT)
-    all_valid = jax.vmap(lambda row: SHORT.is_valid(SHORT.neighbours(row)).all())(everything)
+    all_valid = jax.jit(jax.vmap(lambda row: SHORT.is_valid(SHORT.neighbours(row)).all()))(everything)
     phenotype = everything[jnp.argmax(SHORT.is_valid(everything) & ~all_valid)]
-    mutants = jax.vmap(SHORT.mutate, in_axes=(0, None))(jax.random.split(jax.random.key(0), 300), phenotype)
+    mutate = jax.jit(jax.vmap(SHORT.mutate, in_axes=(0, None)))
+    mutants = mutate(jax.random.split(jax.random.key(0), 300), phenotype)
     assert bool(SHORT.is_valid(mutants).all())
 
 
