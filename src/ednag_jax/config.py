@@ -79,7 +79,7 @@ class EvolveConfig:
     experiments', with every child min-max normalised to [-1, 1] before and after."""
     floored: bool = static(False)
     """Use the experiments' form of (8), with `floor` added to g, the kernel and Z."""
-    noise_scale: Swept = 0.0
+    noise_scale: Swept = 0.2
     """Share of DDIM's noise drawn anew, in [0, 1]."""
     temperature: Swept = 1.0
     """Of the mapping, above 0; smaller is greedier."""
