@@ -110,9 +110,7 @@ def run(*, out: Path = Path("results/sweep_default"), smoke: bool = False) -> No
     ranked = sorted(found, key=lambda item: -item[1].mean())
     rows = [row(describe(config), table) for config, table in ranked]
     last = [
-        row(
-            f"chosen, seeds {reported.start}..{reported.stop - 1}: {describe(chosen)}", hits(chosen, reported)
-        ),
+        row(f"chosen, seeds {reported.start}..{reported.stop - 1}: {describe(chosen)}", hits(chosen, reported)),
         row("the same, denoising off", hits(chosen.replace(denoising=False), reported)),
         row(f"paper, seeds {reported.start}..{reported.stop - 1}", hits(None, reported)),
         row(f"paper, seeds {swept.start}..{swept.stop - 1}", hits(None, swept)),

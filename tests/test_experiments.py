@@ -16,7 +16,7 @@ def test_header_says_command_and_expectation_and_the_file_is_short(name):
     header = importlib.import_module(f"ednag_jax.experiments.{name}").__doc__
     assert "Command:" in header
     assert "Expected" in header
-    assert text.count("\n") <= 200
+    assert text.count("\n") <= 150
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -119,6 +119,53 @@ def footnotes(results: Iterable[Result]) -> str:
     if any(result.test_accuracy is None for result in results):
         lines.append(TEST_MISSING)
     return "\n".join(lines)
+
+
+def share_row(dataset: str, label: str, result: Result, budgets: Sequence[int]) -> list[str]:
+    """Returns a row of the share of seeds at the optimum after each budget."""
+    return [dataset, label, *(f"{100 * result.share_at_optimum(q):.0f} %" for q in budgets)]
+
+
+def share_table(
+    found: Mapping[str, Mapping[str, Result]], budgets: Sequence[int]
+) -> tuple[Sequence[str], list[list[str]]]:
+    """Returns header and rows: share of seeds at the optimum by budget, and p against the first method."""
+    rows = []
+    for dataset, results in found.items():
+        p_values = ["", *(f"{p:.1e}" for p in compare_at(list(results.values()), budgets[-1]))]
+        for (label, result), p in zip(results.items(), p_values, strict=True):
+            rows.append([*share_row(dataset, label, result, budgets), p])
+    return ("data set", "method", *map(str, budgets), "p"), rows
+
+
+def comparison(
+    found: Mapping[str, Mapping[str, Result]],
+    budgets: Sequence[int],
+    more: Mapping[str, tuple[Sequence[str], Sequence[Sequence[str]]]],
+) -> str:
+    """Prints the comparison of methods on data sets, and returns it as Markdown.
+
+    Args:
+        found: data set -> method -> result; the first method is the one that the others are tested against.
+        budgets: queries at which the share of seeds at the optimum is said; the last is the tests'.
+        more: further tables, title -> (header, rows).
+    """
+    results = [result for methods in found.values() for result in methods.values()]
+    rows = [result_row(label, r) for methods in found.values() for label, r in methods.items()]
+    first = next(iter(next(iter(found.values()))))
+    tables = {
+        f"{results[0].benchmark['oracle']} as oracle, at most {budgets[-1]} queries a seed".capitalize(): (
+            RESULT_HEADER,
+            rows,
+        ),
+        f"Seeds at the optimum by queries; p: Wilcoxon against {first}, Holm": share_table(found, budgets),
+        **more,
+    }
+    for title, (header, body) in tables.items():
+        print_table(title, header, body, only=TERMINAL_COLUMNS if header is RESULT_HEADER else None)
+    print(footnotes(results))
+    text = "\n".join(f"## {title}\n\n{markdown_table(*table)}" for title, table in tables.items())
+    return f"{text}\n{footnotes(results)}\n"
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
