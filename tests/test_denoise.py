@@ -159,7 +159,6 @@ def test_blocks_give_the_whole_answer(monkeypatch, population, floor):
     x, g = population
     args = (jax.random.key(0), f32(x), f32(np.log(g)), 0.5, 0.6)
     whole = denoise(*args, floor=floor)
-    monkeypatch.setattr(denoising, "WHOLE_ROWS", 4)
     monkeypatch.setattr(denoising, "BLOCK_ROWS", 5)  # 12 rows: two blocks and a rest
     np.testing.assert_allclose(denoise(*args, floor=floor), whole, rtol=1e-5, atol=1e-6)
 

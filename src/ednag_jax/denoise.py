@@ -12,8 +12,7 @@ from jaxtyping import Array, Float
 from ednag_jax.types import KeyArray, Scalar
 
 BLOCK_ROWS = 1024
-"""Rows of the n x n weight matrix held at once where a population has more than `WHOLE_ROWS`."""
-WHOLE_ROWS = 8192
+"""Rows of the n x n weight matrix held at once: less memory, and faster, since a block stays in the cache."""
 
 
 def _dot(a: Array, b: Array) -> Array:
@@ -31,8 +30,8 @@ def _softmax_mean(
 
 
 def in_blocks(fn: Callable[[Array], Array], rows: Float[Array, "n d"]) -> Float[Array, "n e"]:
-    """Returns fn(rows), computed `BLOCK_ROWS` rows at a time where n is large, so memory grows with n alone."""
-    if rows.shape[0] <= WHOLE_ROWS:
+    """Returns fn(rows), computed `BLOCK_ROWS` rows at a time where n is larger, so memory grows with n alone."""
+    if rows.shape[0] <= BLOCK_ROWS:
         return fn(rows)
     return jax.lax.map(lambda row: fn(row[None])[0], rows, batch_size=BLOCK_ROWS)
 
