@@ -31,10 +31,10 @@ types: install  ## Checks types.
 	$(BIN)/mypy
 
 test: install  ## The fast tests.
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 test-slow: install  ## The tests that take longer.
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m slow
 
 smoke: install  ## Every experiment, small.
 	@for file in experiments/[a-z]*.py; do \

@@ -12,16 +12,19 @@ from ednag_jax.fitness import log_weights
 CONFIG = ed.EvolveConfig(num_steps=5, population_size=8, diversity_rate=0.2, noise_scale=0.5)
 
 
+fd_step, init = (jax.jit(fn, static_argnames="problem") for fn in (ed.fd_step, ed.init))
+
+
 @pytest.fixture(scope="module")
 def start(bumpy):
-    state = ed.init(jax.random.key(0), bumpy.params, problem=bumpy.problem, config=CONFIG)
+    state = init(jax.random.key(0), bumpy.params, problem=bumpy.problem, config=CONFIG)
     row = jax.tree.map(lambda column: column[2], CONFIG.rows())
     return state, row
 
 
 def test_initial_population_is_standard_normal_and_evaluated(bumpy):
     config = CONFIG.replace(population_size=2000)
-    state = ed.init(jax.random.key(0), bumpy.params, problem=bumpy.problem, config=config)
+    state = init(jax.random.key(0), bumpy.params, problem=bumpy.problem, config=config)
     assert abs(float(state.genotype.mean())) < 4 / np.sqrt(state.genotype.size)
     assert abs(float(state.genotype.var()) - 1) < 4 * np.sqrt(2 / state.genotype.size)
     rows = bumpy.space.arch_index(bumpy.space.decode(state.genotype))
@@ -51,7 +54,7 @@ def test_step_is_made_of_the_public_parts(bumpy, start):
     state, row = start
     config = CONFIG.replace(variation="none")
     key = jax.random.key(4)
-    _, info = ed.fd_step(key, state, row, bumpy.params, problem=bumpy.problem, config=config)
+    _, info = fd_step(key, state, row, bumpy.params, problem=bumpy.problem, config=config)
     children = ed.denoise(
         jax.random.split(key, 4)[0],
         state.genotype,
@@ -126,8 +129,9 @@ def test_all_invalid_populations_go_on():
 def test_population_of_two_works(bumpy):
     for preset in ("default", "paper"):
         config = ed.EvolveConfig.preset(preset).replace(population_size=2, num_steps=4)
-        state, _ = ed.evolve(jax.random.key(0), bumpy.params, problem=bumpy.problem, config=config)
-        assert state.genotype.shape[0] == 2
+        arguments = {"problem": bumpy.problem, "config": config}
+        state, _ = ed.evolve_seeds(ed.seed_keys(2), bumpy.params, **arguments)
+        assert state.genotype.shape[1] == 2
 
 
 def test_seed_keys_are_fold_in_of_their_number():

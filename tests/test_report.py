@@ -11,14 +11,14 @@ from scipy import stats
 import ednag_jax as ed
 from ednag_jax import plots, report
 
-FAST = ed.EvolveConfig(num_steps=8, population_size=8)
+FAST = ed.EvolveConfig(num_steps=12, population_size=8)
 
 
 @pytest.fixture(scope="module")
 def results(bumpy):
     return {
-        "EDNAG": ed.search("ednag", bumpy, seeds=8, queries=30, config=FAST),
-        "local search": ed.search("local_search", bumpy, seeds=8, queries=30),
+        "EDNAG": ed.search("ednag", bumpy, seeds=6, queries=30, config=FAST),
+        "local search": ed.search("local_search", bumpy, seeds=6, queries=30),
     }
 
 
@@ -86,7 +86,7 @@ def test_result_file_holds_provenance_and_every_seed(results, tmp_path):
     path = report.write_results(tmp_path / "results.json", report.provenance("a command"), results)
     stored = json.loads(path.read_text())
     assert {"date", "command", "environment", "results"} <= set(stored)
-    assert len(stored["results"]["EDNAG"]["best_accuracy"]) == 8
+    assert len(stored["results"]["EDNAG"]["best_accuracy"]) == 6
 
 
 def is_png_with_content(path):

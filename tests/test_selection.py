@@ -50,13 +50,12 @@ def test_diverse_takes_the_most_distinct_of_the_eligible_first():
 
 
 def test_walk_equals_the_spin_by_spin_loop():
-    rng = np.random.default_rng(0)
-    for _ in range(200):
-        size = rng.integers(3, 12)
-        taken = rng.random(size) < 0.3
-        spins = rng.random(max(0, size - 1 - taken.sum() - rng.integers(0, 2)))
-        weights = rng.uniform(0.1, 1, size)
-        ours = walk(f32(spins), f32(weights), jnp.asarray(taken))
+    rng, jitted = np.random.default_rng(0), jax.jit(walk)
+    for _ in range(300):
+        size, num_taken, num_spins = [(3, 0, 2), (8, 3, 4), (12, 2, 9), (12, 9, 2)][rng.integers(4)]
+        taken = rng.permutation(np.arange(size) < num_taken)
+        spins, weights = rng.random(num_spins), rng.uniform(0.1, 1, size)
+        ours = jitted(f32(spins), f32(weights), jnp.asarray(taken))
         assert ours.tolist() == [bool(t) for t in oracle.walk(spins, weights, taken)]
 
 

@@ -19,7 +19,7 @@ from jaxtyping import Float, Int, Key
 
 from ednag_jax.benchmarks import Benchmark
 from ednag_jax.config import check_choice, check_range
-from ednag_jax.evolve import evolve_seeds, seed_keys
+from ednag_jax.evolve import EDNAG, evolve_seeds, seed_keys
 from ednag_jax.problem import Problem
 from ednag_jax.queries import QueryLog, best_so_far, failures, flatten_trace, query_log
 from ednag_jax.storage import write_atomic
@@ -117,8 +117,8 @@ def search(
     Raises:
         ValueError: unknown strategy, a config of another strategy, or a number out of range.
 
-    >>> space = CategoricalSpace("mine", choices=(3, 3))
-    >>> table = Benchmark.from_table(space, np.arange(9.0), name="mine")
+    >>> from ednag_jax import CategoricalSpace
+    >>> table = Benchmark.from_table(CategoricalSpace("mine", choices=(3, 3)), np.arange(9.0), name="mine")
     >>> search("local_search", table, seeds=2).best_arch
     ['2-2', '2-2']
     """
@@ -150,7 +150,7 @@ def search(
 
 
 def run_timed(
-    keys: Key[jax.Array, " s"], params: Params, *, problem: Problem, config: Any, strategy: Strategy
+    keys: Key[jax.Array, " s"], params: Params, *, problem: Problem, config: Any, strategy: Strategy = EDNAG
 ) -> tuple[Trace, float, float]:
     """Returns the trace of all seeds, the seconds of compiling (0 if done before) and of running."""
     leaves, structure = jax.tree.flatten((keys, params, config))
