@@ -9,7 +9,7 @@ ifneq ($(EDNAG_DATA_DIR),)
 export EDNAG_DATA_DIR
 endif
 
-.PHONY: help install lint types test test-slow bench smoke reproduce reproduce-nb201 ci clean
+.PHONY: help install lint types test test-slow bench smoke readme reproduce reproduce-nb201 ci clean
 
 help:  ## Lists the targets.
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
@@ -49,6 +49,9 @@ reproduce: reproduce-nb201  ## Every experiment.
 
 bench: install  ## Speed, beside its baselines.
 	$(BIN)/python perf/run.py
+
+readme: install  ## Puts the results of a finished reproduce-nb201 into the README.
+	$(BIN)/python docs/update_readme.py $(OUT)/nb201/results.json
 
 ci: lint types test smoke test-slow  ## What a change must pass.
 

@@ -88,8 +88,8 @@ def trajectory(directory: Path | None, seeds: int) -> Any:
     accuracy = {}
     for name in ("paper", "default"):
         config = ed.EvolveConfig.preset(name, dataset="cifar10")
-        found = ed.evolve_seeds(ed.seed_keys(seeds), benchmark.params, problem=benchmark.problem, config=config)
-        accuracy[f"EDNAG, {name}"] = np.asarray(found[1].steps.evaluation.accuracy)
+        trace, *_ = run_timed(ed.seed_keys(seeds), benchmark.params, problem=benchmark.problem, config=config)
+        accuracy[f"EDNAG, {name}"] = np.asarray(trace.steps.evaluation.accuracy)
     alpha_bar = np.asarray(ed.EvolveConfig.preset("paper").rows().alpha_bar_prev)
     return plots.denoising_trajectory(accuracy, alpha_bar, benchmark.optimum)
 

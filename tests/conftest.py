@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -62,8 +61,7 @@ def bumpy() -> ed.Benchmark:
 
 
 @pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keeps tests out of the user's cache folder; one folder for the whole run."""
     folder = tmp_path_factory.getbasetemp() / "cache"
     monkeypatch.setenv("EDNAG_CACHE_DIR", str(folder))
-    yield

@@ -131,7 +131,7 @@ def test_a_cut_file_is_named(altered):
 
 
 def test_unknown_names_list_what_there_is():
-    with pytest.raises(ValueError, match="benchmark must be one of .*nasbench201.*, got 'nb999'"):
+    with pytest.raises(ValueError, match=r"benchmark must be one of .*nasbench201.*, got 'nb999'"):
         ed.load_benchmark("nb999", dataset="cifar10")
     with pytest.raises(ValueError, match="cifar10, cifar100, ImageNet16-120, got 'mnist'"):
         load("mnist")
@@ -140,7 +140,9 @@ def test_unknown_names_list_what_there_is():
 
 
 def test_a_table_of_ones_own_is_looked_up():
-    benchmark = ed.Benchmark.from_table(SPACE, np.arange(6), np.arange(6) * 2, name="m", columns={"ms": -np.arange(6)})
+    benchmark = ed.Benchmark.from_table(
+        SPACE, np.arange(6), np.arange(6) * 2, name="m", columns={"ms": -np.arange(6)}
+    )
     arch = jnp.array([[1, 2], [0, 1]])
     assert benchmark.lookup(arch).tolist() == [5, 1]
     assert benchmark.lookup(arch, "test").tolist() == [10, 2]

@@ -1,7 +1,6 @@
 """One whole step, and runs of many: what the order of the parts must give."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import oracle
 import pytest

@@ -8,10 +8,27 @@ import pytest
 
 import ednag_jax as ed
 
-PROMISED = """
-estimate_x0 denoise select fd_step evolve evolve_seeds EvolveConfig make_schedule SPACES CategoricalSpace
-load_benchmark Benchmark search Problem Result seed_keys init STRATEGIES DataError
-""".split()
+PROMISED = [
+    "estimate_x0",
+    "denoise",
+    "select",
+    "fd_step",
+    "evolve",
+    "evolve_seeds",
+    "EvolveConfig",
+    "make_schedule",
+    "SPACES",
+    "CategoricalSpace",
+    "load_benchmark",
+    "Benchmark",
+    "search",
+    "Problem",
+    "Result",
+    "seed_keys",
+    "init",
+    "STRATEGIES",
+    "DataError",
+]
 
 
 @pytest.mark.parametrize("name", PROMISED)

@@ -163,9 +163,8 @@ def data(*, data_dir: Path | None = None) -> None:
     for name, module in BENCHMARKS.items():
         for source in getattr(module, "SOURCES", ()):
             is_there = folder is not None and (folder / source.path).is_file()
-            rows.append(
-                [name, source.holds, source.path, "found" if is_there else f"missing; {source.published}"]
-            )
+            state = "found" if is_there else f"missing; {source.published}"
+            rows.append([name, source.holds, source.path, state])
     report.print_table("Files in the data directory", ("benchmark", "holds", "file", "state"), rows)
 
 
@@ -209,7 +208,7 @@ def _parsed(text: str, config: Any) -> tuple[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line and returns its exit code: 0 done, 2 for what the user can mend, 130 interrupted."""
+    """Runs the command line and returns its exit code: 0 done, 2 the user can mend it, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if arguments == ["--version"]:
         print(version("ednag-jax"))

@@ -30,7 +30,7 @@ def _softmax_mean(
 
 
 def in_blocks(fn: Callable[[Array], Array], rows: Float[Array, "n d"]) -> Float[Array, "n e"]:
-    """Returns fn(rows), computed `BLOCK_ROWS` rows at a time where n is larger, so memory grows with n alone."""
+    """Returns fn(rows), `BLOCK_ROWS` rows at a time where n is larger, so memory grows with n alone."""
     if rows.shape[0] <= BLOCK_ROWS:
         return fn(rows)
     return jax.lax.map(lambda row: fn(row[None])[0], rows, batch_size=BLOCK_ROWS)

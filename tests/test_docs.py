@@ -1,0 +1,34 @@
+"""What the README shows runs as printed, and what it points to is there."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_example_runs_as_printed(capsys, monkeypatch):
+    monkeypatch.delenv("EDNAG_DATA_DIR", raising=False)
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    namespace = {}
+    exec(example, namespace)
+    printed = capsys.readouterr().out
+    assert namespace["result"].best_arch[0] in printed
+    assert len(namespace["mine"].best_arch) == 10
+
+
+def test_links_and_pictures_are_there():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_make_targets_of_the_readme_are_there():
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"^make ([a-z0-9-]+)", README, re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_no_number_of_the_readme_is_typed_by_hand():
+    """Percentages and accuracies stand inside the part that `make readme` writes."""
+    outside = re.sub(r"<!-- results.*?end of results -->", "", README, flags=re.DOTALL)
+    assert not re.findall(r"\d+\.\d+ ?%|\b\d\d\.\d\d\b", outside)
