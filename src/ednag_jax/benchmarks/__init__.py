@@ -5,19 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from types import ModuleType
 
-from ednag_jax.benchmarks import autoformer, mobilenetv3, nasbench101, nasbench201, transnas101
+from ednag_jax.benchmarks import autoformer, darts, mobilenetv3, nasbench101, nasbench201, transnas101
 from ednag_jax.benchmarks.base import Benchmark
 from ednag_jax.config import check_choice
 
 BENCHMARKS: dict[str, ModuleType | transnas101.TransNas101] = {
     "autoformer_tiny": autoformer,
+    "darts": darts,
     "mobilenetv3": mobilenetv3,
     "nasbench101": nasbench101,
     "nasbench201": nasbench201,
     "transnas101_micro": transnas101.MICRO,
     "transnas101_macro": transnas101.MACRO,
 }
-"""Name -> module, or what stands for one, with DATASETS, METRICS, SOURCES and load(dataset, metric, directory)."""
+"""Name -> module, or what stands for one: DATASETS, METRICS, SOURCES and load(dataset, metric, directory)."""
 
 
 def load_benchmark(

@@ -40,9 +40,18 @@ class SearchSpace(ABC):
     def size(self) -> int:
         """How many valid architectures there are."""
 
-    @abstractmethod
     def with_encoding(self, encoding: str) -> SearchSpace:
-        """Returns the same space under another encoding; ValueError where it has no such encoding."""
+        """Returns the same space under another encoding.
+
+        Raises:
+            ValueError: it has no such encoding; a space with more than its own overrides this.
+        """
+        if encoding != self.encoding:
+            raise ValueError(
+                f"encoding of space {self.name!r} must be {self.encoding!r}, got {encoding!r}: the padded "
+                "encoding is for spaces with one choice a field; set encoding='compact' in the config"
+            )
+        return self
 
     @abstractmethod
     def decode(self, genotype: Float[Array, "*b d"]) -> Int[Array, "*b e"]:

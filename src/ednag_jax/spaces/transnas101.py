@@ -93,14 +93,6 @@ class TransNas101Macro(SearchSpace):
     def size(self) -> int:
         return sum(_subsets(length, MOST_DOUBLINGS) * _subsets(length, MOST_HALVINGS) for length in LENGTHS)
 
-    def with_encoding(self, encoding: str) -> TransNas101Macro:
-        if encoding != self.encoding:
-            raise ValueError(
-                f"encoding of space {self.name!r} must be 'compact', got {encoding!r}: the padded encoding is "
-                "of cells with one op an edge; replace(encoding='compact') in the config"
-            )
-        return self
-
     def decode(self, genotype: Float[Array, "*b d"]) -> Int[Array, "*b e"]:
         """Returns the blocks; of equal numbers the first counts more."""
         lengths, doubles, halves = jnp.split(genotype, (len(LENGTHS), len(LENGTHS) + WIDTH), axis=-1)
