@@ -13,6 +13,10 @@ from ednag_jax.storage import DataError
 
 MICRO, MACRO = ed.SPACES["transnas101_micro"], ed.SPACES["transnas101_macro"]
 SPACES = {"micro": MICRO, "macro": MACRO}
+decode, encode, is_valid, arch_index = map(
+    jax.jit, (MACRO.decode, MACRO.encode, MACRO.is_valid, MACRO.arch_index)
+)
+neighbours = jax.jit(MACRO.neighbours)
 
 
 def everything(space):
@@ -65,33 +69,34 @@ def test_spaces_are_exactly_the_architectures_of_the_file(name, table):
 def test_every_architecture_round_trips(name):
     space = SPACES[name]
     phenotype = everything(space)
-    assert bool(space.is_valid(phenotype).all())
-    np.testing.assert_array_equal(space.decode(space.encode(phenotype)), phenotype)
-    np.testing.assert_array_equal(space.arch_index(phenotype), np.arange(space.size))
-    assert np.abs(space.encode(phenotype)).max() == 1
+    genotype = jax.jit(space.encode)(phenotype)
+    assert bool(jax.jit(space.is_valid)(phenotype).all())
+    np.testing.assert_array_equal(jax.jit(space.decode)(genotype), phenotype)
+    np.testing.assert_array_equal(jax.jit(space.arch_index)(phenotype), np.arange(space.size))
+    assert np.abs(genotype).max() == 1
     for text in texts(space)[::97]:
         assert space.to_str(space.from_str(text)) == text
 
 
 def test_macro_is_valid_for_nothing_but_its_own_stacks():
     every = np.array(list(itertools.product(range(-1, 4), repeat=6)), np.int32)
-    valid = np.asarray(MACRO.is_valid(jnp.asarray(every)))
+    valid = np.asarray(is_valid(every))
     assert valid.sum() == MACRO.size
-    found = jnp.asarray(every[valid])
-    np.testing.assert_array_equal(found[jnp.argsort(MACRO.arch_index(found))], everything(MACRO))
+    found = every[valid]
+    np.testing.assert_array_equal(found[np.argsort(arch_index(found))], everything(MACRO))
     outside = jnp.array([[0, 1, 2, 3, 4, -1], [0, 1, 2, 3, -2, -1], [4, 1, 2, 3, 0, 0]], jnp.int32)
-    assert not bool(MACRO.is_valid(outside).any())
+    assert not bool(is_valid(outside).any())
 
 
 @pytest.mark.parametrize("shift", [0.0, 5.0, -5.0])
 def test_every_macro_genotype_is_valid(shift):
     genotype = shift + jax.random.normal(jax.random.key(0), (3000, MACRO.genotype_size))
-    assert bool(MACRO.is_valid(MACRO.decode(genotype)).all())
+    assert bool(is_valid(decode(genotype)).all())
 
 
 @pytest.mark.parametrize("value", [-1.0, 0.0, 1.0])
 def test_macro_genotypes_of_equal_numbers_are_valid(value):
-    phenotype = MACRO.decode(jnp.full(MACRO.genotype_size, value))
+    phenotype = decode(jnp.full(MACRO.genotype_size, value))
     expected = [3, 3, 3, 2] if value > 0 else [3, 0, 0, 0]
     assert phenotype.tolist() == [*expected, -1, -1]
 
@@ -99,18 +104,18 @@ def test_macro_genotypes_of_equal_numbers_are_valid(value):
 def test_macro_decoding_takes_the_greatest_numbers_that_the_space_allows():
     length = [0.0, 0.0, 1.0]
     doubles, halves = [0.5, -0.1, 0.9, 0.8, 0.7, 0.1], [-0.3, -0.9, -0.2, -0.4, -0.5, -0.6]
-    phenotype = MACRO.decode(jnp.array(length + doubles + halves))
+    phenotype = decode(jnp.array(length + doubles + halves))
     assert MACRO.to_str(phenotype) == "64-114221-basic"
-    shorter = MACRO.decode(jnp.array([0.0, 1.0, 0.0, *doubles[:5], 9.0, *halves]))
+    shorter = decode(jnp.array([0.0, 1.0, 0.0, *doubles[:5], 9.0, *halves]))
     assert MACRO.to_str(shorter) == "64-11422-basic"
 
 
 def test_macro_neighbours_are_all_stacks_one_edit_away():
     known = texts(MACRO)
-    neighbours = jax.jit(jax.vmap(MACRO.neighbours))(everything(MACRO))
-    valid = np.asarray(MACRO.is_valid(neighbours))
+    edited = np.asarray(jax.jit(jax.vmap(MACRO.neighbours))(everything(MACRO)))
+    valid = np.asarray(is_valid(edited))
     for row in range(0, MACRO.size, 301):
-        found = [MACRO.to_str(phenotype) for phenotype in np.asarray(neighbours[row])[valid[row]]]
+        found = [MACRO.to_str(phenotype) for phenotype in edited[row][valid[row]]]
         expected = {text for text in known if edit_distance_is_one(known[row], text)}
         assert len(found) == len(set(found))
         assert set(found) == expected
@@ -121,9 +126,9 @@ def test_macro_mutation_draws_valid_neighbours_alike():
     start = MACRO.from_str("64-2134-basic")
     keys = jax.random.split(jax.random.key(3), 6000)
     child = jax.jit(jax.vmap(MACRO.mutate, (0, None)))(keys, start)
-    edited = MACRO.neighbours(start)
-    reachable = np.asarray(MACRO.arch_index(edited))[np.asarray(MACRO.is_valid(edited))]
-    count = np.bincount(np.asarray(MACRO.arch_index(child)), minlength=MACRO.size)
+    edited = neighbours(start)
+    reachable = np.asarray(arch_index(edited))[np.asarray(is_valid(edited))]
+    count = np.bincount(np.asarray(arch_index(child)), minlength=MACRO.size)
     assert set(np.flatnonzero(count)) == set(reachable.tolist())
     expected = len(keys) / len(reachable)
     assert np.abs(count[reachable] - expected).max() < 5 * np.sqrt(expected)
