@@ -25,7 +25,7 @@ def cell(result: dict) -> str:
 
 
 def table(stored: dict) -> str:
-    """Returns the README's tables: every method under the honest protocol, and the paper's claim beside ours."""
+    """Returns the README's table of every method, and the paper's claim beside ours."""
     results = stored["results"]
     honest = [key.split(" / ") for key in results if key.startswith("honest")]
     datasets = list(dict.fromkeys(dataset for _, dataset, _ in honest))
