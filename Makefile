@@ -30,6 +30,8 @@ lint: install  ## Checks style.
 types: install  ## Checks types.
 	$(BIN)/mypy
 
+# The fast tests compile much and run little, so LLVM's costly passes are left out; test-slow has them.
+test: export XLA_FLAGS := --xla_backend_optimization_level=1 --xla_llvm_disable_expensive_passes=true
 test: install  ## The fast tests.
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 

@@ -71,7 +71,7 @@ def paper_protocol(dataset: str, seeds: int, directory: Path | None) -> ed.Resul
 
 
 def claim_row(dataset: str, result: ed.Result | None) -> list[str]:
-    """Returns the paper's claim beside what all seeds give, and whether that is what was expected."""
+    """Returns the paper's claim beside what all seeds give."""
     if result is None:
         return [dataset, PAPER_CLAIMS[dataset], report.TEST_MISSING, *[""] * 4]
     mean, tolerance, share = EXPECTED[dataset]
@@ -123,12 +123,7 @@ def run(
 ) -> None:
     """Searches NAS-Bench-201's three data sets with EDNAG and baselines and writes tables and plots.
 
-    Args:
-        out: output directory.
-        seeds: seeds 0 .. seeds-1, all reported.
-        queries: budget per seed under the honest protocol.
-        data_dir: folder with nasbench201/nasbench201.npz, for test accuracy.
-        smoke: three seeds and a small budget, to see that everything runs.
+    Seeds 0 .. seeds-1 are all reported; `smoke` takes three and a small budget, to see that everything runs.
     """
     seeds, queries = (3, 60) if smoke else (seeds, queries)
     require_writable(out)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from ednag_jax.config import static
@@ -63,11 +64,11 @@ class Benchmark:
     def from_table(
         cls,
         space: SearchSpace,
-        accuracy: np.ndarray,
-        test_accuracy: np.ndarray | None = None,
+        accuracy: ArrayLike,
+        test_accuracy: ArrayLike | None = None,
         *,
         name: str,
-        columns: Mapping[str, np.ndarray] | None = None,
+        columns: Mapping[str, ArrayLike] | None = None,
         **described: Any,
     ) -> Benchmark:
         """Returns a benchmark over a table, row `space.arch_index(phenotype)` per architecture.
@@ -158,7 +159,7 @@ class Benchmark:
         return self.fitness_fn(known[column], jax.random.key(0), jnp.asarray(phenotype))
 
 
-def _column(owner: str, name: str, values: np.ndarray, size: int) -> np.ndarray:
+def _column(owner: str, name: str, values: ArrayLike, size: int) -> np.ndarray:
     """Returns a column as float32 [size] after checking its length and that every value is finite."""
     column = np.asarray(values, np.float32)
     if column.shape != (size,):
