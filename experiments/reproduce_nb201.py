@@ -17,6 +17,7 @@ import numpy as np
 
 import ednag_jax as ed
 from ednag_jax import plots, report
+from ednag_jax.compare import BASELINES, EDNAG_DEFAULT, compare, paper_recipe
 from ednag_jax.search import run_timed
 from ednag_jax.storage import require_writable, write_atomic
 
@@ -41,24 +42,11 @@ CLAIM_HEADER = (
 )
 
 
-def methods(dataset: str) -> dict[str, tuple[str, Any]]:
-    """Returns label -> (strategy, config); None is the strategy's default for the budget."""
-    return {
-        "EDNAG, default": ("ednag", ed.EvolveConfig.preset("default")),
-        "EDNAG, paper": ("ednag", ed.EvolveConfig.preset("paper", dataset=dataset)),
-        "regularized evolution": ("regularized_evolution", None),
-        "local search": ("local_search", None),
-        "random search": ("random_search", None),
-    }
-
-
 def honest(dataset: str, seeds: int, queries: int, directory: Path | None) -> dict[str, ed.Result]:
     """Returns every method's result with validation accuracy as oracle, at one budget."""
     benchmark = ed.load_benchmark("nasbench201", dataset=dataset, data_dir=directory)
-    return {
-        label: ed.search(strategy, benchmark, seeds=seeds, queries=queries, config=config)
-        for label, (strategy, config) in methods(dataset).items()
-    }
+    methods = (EDNAG_DEFAULT, paper_recipe(dataset), *BASELINES)
+    return compare(benchmark, methods, seeds=seeds, queries=queries)
 
 
 def paper_protocol(dataset: str, seeds: int, directory: Path | None) -> ed.Result | None:
@@ -137,10 +125,10 @@ def run(
     flat = {f"honest / {name} / {label}": r for name in DATASETS for label, r in found[name].items()}
     flat |= {f"paper / {name}": r for name, r in claimed.items() if r is not None}
     report.write_results(out / "results.json", made, flat)
-    plots.save(plots.regret_against_queries(found), out / "regret.png")
+    plots.save(plots.progress_by_queries(found), out / "progress.png")
     plots.save(trajectory(data_dir, seeds), out / "trajectory.png")
     plots.save(seconds_figure(SECONDS_AT[:2] if smoke else SECONDS_AT), out / "seconds.png")
-    print(f"written to {out}/: results.json, table.md, regret.png, trajectory.png, seconds.png")
+    print(f"written to {out}/: results.json, table.md, progress.png, trajectory.png, seconds.png")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ def test_search_writes_what_it_says(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "validation accuracy as oracle" in printed
     assert "test: not available, see ednag data --help" in printed
-    assert {p.name for p in (tmp_path / "o").iterdir()} == {"result.json", "table.md", "regret.png"}
+    assert {p.name for p in (tmp_path / "o").iterdir()} == {"result.json", "table.md", "progress.png"}
     stored = json.loads((tmp_path / "o" / "result.json").read_text())
     result = stored["results"]["ednag"]
     assert result["config"]["num_steps"] == 20

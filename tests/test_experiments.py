@@ -30,7 +30,7 @@ def test_reproduction_of_nasbench201_writes_all_it_promises(tmp_path, monkeypatc
     monkeypatch.delenv("EDNAG_DATA_DIR", raising=False)
     importlib.import_module("ednag_jax.experiments.reproduce_nb201").run(out=tmp_path, smoke=True)
     written = {path.name for path in tmp_path.iterdir()}
-    assert written == {"results.json", "table.md", "regret.png", "trajectory.png", "seconds.png"}
+    assert written == {"results.json", "table.md", "progress.png", "trajectory.png", "seconds.png"}
     table = (tmp_path / "table.md").read_text()
     assert "test: not available, see ednag data --help" in table
     assert "94.37 ± 0.00" in table  # the paper's claim stands beside

@@ -96,7 +96,7 @@ def is_png_with_content(path):
 
 
 def test_plots_show_what_they_are_given(results, tmp_path, bumpy):
-    figure = plots.regret_against_queries({"noise": results})
+    figure = plots.progress_by_queries({"noise": results})
     labels = figure.axes[0].get_legend_handles_labels()[1]
     assert labels == list(results)
     line = figure.axes[0].lines[0].get_ydata()

@@ -11,8 +11,9 @@ from ednag_jax.denoise import ddim_step, denoise, estimate_x0
 from ednag_jax.evolve import evolve, evolve_seeds, init, seed_keys
 from ednag_jax.fd_step import fd_step
 from ednag_jax.problem import Problem
+from ednag_jax.result import Result
 from ednag_jax.schedules import make_schedule
-from ednag_jax.search import Result, search
+from ednag_jax.search import search
 from ednag_jax.selection import select
 from ednag_jax.spaces import SPACES, CategoricalSpace, SearchSpace
 from ednag_jax.storage import DataError

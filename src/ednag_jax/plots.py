@@ -12,7 +12,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ednag_jax.search import Result
+from ednag_jax.result import Result
 from ednag_jax.storage import write_atomic
 
 # Okabe and Ito's colours, which colour-blind readers tell apart.
@@ -42,16 +42,18 @@ def band(axes: Axes, x: np.ndarray, values: Float[np.ndarray, "s x"], label: str
     axes.plot(x, np.nanmean(values, axis=0), color=colour, label=label, linewidth=1.6)
 
 
-def regret_against_queries(groups: Mapping[str, Mapping[str, Result]]) -> Figure:
-    """Returns one panel a data set: distance to the table's best after q queries, mean and 10-90 % of seeds."""
+def progress_by_queries(groups: Mapping[str, Mapping[str, Result]]) -> Figure:
+    """Returns one panel a data set: regret after q queries, or accuracy where the optimum is not known."""
     figure, panels = new_figure(len(groups))
     for axes, (title, results) in zip(panels, groups.items(), strict=True):
+        optimum = next(iter(results.values())).benchmark["optimum"]
         for colour, (label, result) in zip(COLOURS, results.items(), strict=False):
-            regret = np.maximum(result.benchmark["optimum"] - result.curve, REGRET_FLOOR)
-            band(axes, np.arange(1, regret.shape[1] + 1), regret, label, colour)
-        axes.set(title=title, yscale="log", xlabel="distinct architectures queried")
-    panels[0].set_ylabel("regret to the table's best\n(accuracy points; line: mean, band: 10-90 %)")
-    panels[0].legend(frameon=False, loc="lower left", fontsize=8)
+            curve = result.curve if optimum is None else np.maximum(optimum - result.curve, REGRET_FLOOR)
+            band(axes, np.arange(1, curve.shape[1] + 1), curve, label, colour)
+        axes.set(title=title, xlabel="distinct architectures queried")
+        axes.set_ylabel("best so far" if optimum is None else "regret to the table's best")
+        axes.set_yscale("linear" if optimum is None else "log")
+    panels[0].legend(frameon=False, loc="best", fontsize=8, title="line: mean, band: 10-90 % of seeds")
     return figure
 
 

@@ -3,95 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import math
 import platform
 import time
-from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int, Key
+from jaxtyping import Key
 
 from ednag_jax.benchmarks import Benchmark
 from ednag_jax.config import check_choice, check_range
 from ednag_jax.evolve import EDNAG, evolve_seeds, seed_keys
 from ednag_jax.problem import Problem
 from ednag_jax.queries import QueryLog, best_so_far, failures, flatten_trace, query_log
-from ednag_jax.storage import write_atomic
+from ednag_jax.result import Result
 from ednag_jax.strategies import STRATEGIES
 from ednag_jax.types import Params, Strategy, Trace
 
 REPORTED_PACKAGES = ("ednag-jax", "jax", "jaxlib", "numpy")
-OPTIMUM_TOLERANCE = 1e-3
-JSON_DECIMALS = 5
-"""Kept of every number in a result file: finer than the tables' own steps and than the tolerance."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a search found, every seed of it; accuracies in the benchmark's unit, higher is better."""
-
-    strategy: str
-    benchmark: dict[str, Any]
-    """Name, data set, split, epochs, direction, unit, table hash, optimum."""
-    config: dict[str, Any]
-    seeds: list[int]
-    budget: int | None
-    """Distinct queries allowed to each seed; None means all that the run made."""
-    best_accuracy: Float[np.ndarray, " s"]
-    """Oracle accuracy of the best architecture of each seed."""
-    test_accuracy: Float[np.ndarray, " s"] | None
-    """Test accuracy of the same architecture, looked up once; None where not available."""
-    best_arch: list[str]
-    queries: Int[np.ndarray, " s"]
-    """Distinct valid architectures asked about."""
-    curve: Float[np.ndarray, "s q"]
-    """Best so far after 1 .. q queries."""
-    num_invalid: Int[np.ndarray, " s"]
-    """Genotypes in the whole run that decoded to no valid architecture."""
-    num_failed: Int[np.ndarray, " s"]
-    """Evaluations in the whole run that were NaN or infinite."""
-    compile_seconds: float
-    """0 where the process already had the program."""
-    run_seconds: float
-    environment: dict[str, str]
-
-    @property
-    def at_optimum(self) -> np.ndarray:
-        """Whether each seed found the table's best, within 1e-3."""
-        return self.is_optimal(self.best_accuracy)
-
-    def share_at_optimum(self, queries: int | None = None) -> float:
-        """Returns the share of seeds at the table's best, at the end or after so many queries.
-
-        Raises:
-            ValueError: the benchmark's optimum is not known.
-        """
-        values = self.best_accuracy if queries is None else self.best_after(queries)
-        return float(np.mean(self.is_optimal(values)))
-
-    def best_after(self, queries: int) -> Float[np.ndarray, " s"]:
-        """Returns each seed's best accuracy after so many queries."""
-        return self.curve[:, min(queries, self.curve.shape[1]) - 1]
-
-    def is_optimal(self, accuracy: Float[np.ndarray, "*s"]) -> np.ndarray:
-        """Returns which accuracies are the table's best, within 1e-3; ValueError where it is not known."""
-        if self.benchmark["optimum"] is None:
-            raise ValueError(f"the optimum of benchmark {self.benchmark['name']!r} is not known")
-        return accuracy >= self.benchmark["optimum"] - OPTIMUM_TOLERANCE
-
-    def to_dict(self) -> dict[str, Any]:
-        """Returns the result as plain lists and numbers; NaN becomes None."""
-        return {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
-
-    def to_json(self, path: str | Path) -> Path:
-        """Writes the result as JSON, whole or not at all, and returns the path."""
-        return write_atomic(path, json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n")
 
 
 def search(
@@ -219,14 +150,3 @@ def _best_query(log: QueryLog) -> tuple[np.ndarray, float]:
         )
     row = int(np.argmax(np.nan_to_num(log.accuracy, nan=-np.inf)))
     return log.phenotype[row], float(log.accuracy[row])
-
-
-def _plain(value: Any) -> Any:
-    """Returns a value as JSON knows it."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray | list | tuple):
-        return [_plain(item) for item in (value.tolist() if isinstance(value, np.ndarray) else value)]
-    if isinstance(value, float):
-        return round(value, JSON_DECIMALS) if math.isfinite(value) else None
-    return value

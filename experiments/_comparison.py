@@ -1,0 +1,42 @@
+"""What the experiments that compare EDNAG with baselines on one benchmark have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import ednag_jax as ed
+from ednag_jax import plots, report
+from ednag_jax.compare import BASELINES, EDNAG_DEFAULT, compare
+from ednag_jax.storage import require_writable, write_atomic
+
+SEEDS, SMOKE_SEEDS, SMOKE_QUERIES = 100, 3, 40
+
+
+def compare_and_write(
+    benchmarks: Mapping[str, ed.Benchmark], *, out: Path, command: str, budgets: tuple[int, ...], smoke: bool
+) -> None:
+    """Compares EDNAG with the baselines on every benchmark; writes table, results and regret plot.
+
+    Args:
+        benchmarks: panel title -> benchmark.
+        out: output directory; finished parts in it are not computed again.
+        command: what to say that made it.
+        budgets: queries at which results are told; the last is the budget.
+        smoke: three seeds and a small budget, to see that everything runs.
+    """
+    require_writable(out)
+    seeds, queries = (SMOKE_SEEDS, SMOKE_QUERIES) if smoke else (SEEDS, budgets[-1])
+    methods = (EDNAG_DEFAULT, *BASELINES)
+    found = {
+        title: compare(benchmark, methods, seeds=seeds, queries=queries, folder=out / "parts")
+        for title, benchmark in benchmarks.items()
+    }
+    told = tuple(q for q in budgets if q <= queries) or (queries,)
+    made = report.provenance(command)
+    text = report.comparison(found, told, {})
+    write_atomic(out / "table.md", f"{text}\n{report.provenance_line(made)}")
+    flat = {f"{title} / {label}": r for title, results in found.items() for label, r in results.items()}
+    report.write_results(out / "results.json", made, flat)
+    plots.save(plots.progress_by_queries(found), out / "progress.png")
+    print(f"written to {out}/: results.json, table.md, progress.png")

@@ -1,0 +1,81 @@
+"""Comparisons: same seeds and budget, and finished parts that are read only where they fit."""
+
+import json
+
+import numpy as np
+import pytest
+
+import ednag_jax as ed
+from ednag_jax import compare as comparing
+from ednag_jax.compare import BASELINES, Method, compare
+from ednag_jax.result import Result
+
+FAST = Method("EDNAG, fast", "ednag", ed.EvolveConfig(num_steps=12, population_size=8))
+RANDOM = BASELINES[2]
+
+
+@pytest.fixture
+def searches(monkeypatch):
+    """Counts the searches that are really run."""
+    done = []
+
+    def counted(strategy, *args, **kwargs):
+        done.append(strategy)
+        return ed.search(strategy, *args, **kwargs)
+
+    monkeypatch.setattr(comparing, "search", counted)
+    return done
+
+
+def test_all_methods_have_the_same_seeds_and_budget(bumpy):
+    found = compare(bumpy, (FAST, RANDOM), seeds=6, queries=15)
+    assert list(found) == ["EDNAG, fast", "random search"]
+    assert all(r.seeds == list(range(6)) and r.budget == 15 for r in found.values())
+
+
+def test_an_interrupted_comparison_goes_on(bumpy, tmp_path, searches):
+    compare(bumpy, (FAST,), seeds=6, queries=15, folder=tmp_path)
+    first = compare(bumpy, (FAST, RANDOM), seeds=6, queries=15, folder=tmp_path)
+    assert searches == ["ednag", "random_search"]
+    again = compare(bumpy, (FAST, RANDOM), seeds=6, queries=15, folder=tmp_path)
+    assert len(searches) == 2
+    for label in first:
+        np.testing.assert_allclose(again[label].curve, first[label].curve, atol=1e-5)
+        assert again[label].best_arch == first[label].best_arch
+        assert again[label].share_at_optimum() == first[label].share_at_optimum()
+
+
+@pytest.mark.parametrize("what", ["seeds", "queries", "config", "table", "version", "cut"])
+def test_a_part_of_another_search_is_not_used(bumpy, tmp_path, searches, what):
+    arguments = {"seeds": 6, "queries": 15, "folder": tmp_path}
+    compare(bumpy, (FAST,), **arguments)
+    benchmark, method = bumpy, FAST
+    if what in arguments:
+        arguments[what] = arguments[what] - 1
+    elif what == "config":
+        method = FAST._replace(config=FAST.config.replace(temperature=0.5))
+    elif what == "table":
+        benchmark = ed.Benchmark.from_table(
+            bumpy.space, np.asarray(bumpy.params) + 1, name="bumpy", dataset="noise"
+        )
+    else:
+        (path,) = tmp_path.iterdir()
+        stored = json.loads(path.read_text())
+        stored["environment"]["jax"] = "0.0.1"
+        path.write_text(json.dumps(stored) if what == "version" else path.read_text()[:-100])
+    compare(benchmark, (method,), **arguments)
+    assert searches == ["ednag", "ednag"]
+
+
+def test_a_result_survives_its_file(bumpy, tmp_path):
+    result = ed.search("ednag", bumpy, seeds=6, queries=15, config=FAST.config)
+    back = Result.from_dict(json.loads(result.to_json(tmp_path / "r.json").read_text()))
+    assert back.to_dict() == result.to_dict()
+
+
+def test_a_budget_in_a_large_space_is_spent_on_a_whole_schedule():
+    small = ed.EvolveConfig.for_budget(300, 15_625)
+    large = ed.EvolveConfig.for_budget(300, 10**18)
+    assert small == ed.EvolveConfig()
+    assert large.num_steps * large.population_size >= 300
+    assert (large.num_steps - 2) * large.population_size <= 300
