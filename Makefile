@@ -9,7 +9,7 @@ ifneq ($(EDNAG_DATA_DIR),)
 export EDNAG_DATA_DIR
 endif
 
-.PHONY: help install lint types test test-slow bench smoke readme reproduce reproduce-nb201 ci clean
+.PHONY: help install lint types test test-slow bench smoke readme reproduce ci clean
 
 help:  ## Lists the targets.
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
@@ -44,10 +44,11 @@ smoke: install  ## Every experiment, small.
 	  $(BIN)/python $$file --smoke --out $(OUT)/smoke/$$(basename $$file .py) || exit 1; \
 	done
 
-reproduce-nb201: install  ## NAS-Bench-201: EDNAG and baselines, 100 seeds; tables and plots.
-	$(BIN)/ednag reproduce nb201 --out $(OUT)/nb201
+reproduce-%: install  ## One experiment: nb201, transnas, nb101, nb301, mobilenetv3; tables and plots in results/.
+	$(BIN)/ednag reproduce $* --out $(OUT)/$*
 
-reproduce: reproduce-nb201  ## Every experiment.
+reproduce: reproduce-nb201 reproduce-transnas reproduce-nb101 reproduce-nb301 reproduce-mobilenetv3  ## All of them.
+	$(BIN)/python docs/collect_results.py $(OUT)
 
 bench: install  ## Speed, beside its baselines.
 	$(BIN)/python perf/run.py

@@ -25,7 +25,8 @@ def test_links_and_pictures_are_there():
 def test_make_targets_of_the_readme_are_there():
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"^make ([a-z0-9-]+)", README, re.MULTILINE):
-        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+        pattern = "reproduce-%" if target.startswith("reproduce-") else target
+        assert re.search(rf"^{re.escape(pattern)}:", makefile, re.MULTILINE), target
 
 
 def test_no_number_of_the_readme_is_typed_by_hand():
