@@ -421,9 +421,9 @@ def test_the_benchmark_looks_up_disguised_modules(benchmark, table, rows):
     np.testing.assert_array_equal(benchmark.lookup(twins), 100 * table["test_acc108_mean3"][chosen])
 
 
-def test_validation_accuracy_is_refused():
+def test_validation_accuracy_is_refused_where_the_file_has_none(data_dir):
     with pytest.raises(ed.DataError, match="has test accuracy only"):
-        ed.load_benchmark("nasbench101", dataset="cifar10", metric="valid")
+        ed.load_benchmark("nasbench101", dataset="cifar10", metric="valid", data_dir=data_dir)
 
 
 @pytest.mark.parametrize("asked", [{"dataset": "cifar100"}, {"dataset": "cifar10", "metric": "train"}])

@@ -7,6 +7,7 @@ from types import ModuleType
 
 from ednag_jax.benchmarks import autoformer, darts, mobilenetv3, nasbench101, nasbench201, transnas101
 from ednag_jax.benchmarks.base import Benchmark
+from ednag_jax.benchmarks.table_file import benchmark_from_table_file
 from ednag_jax.config import check_choice
 
 BENCHMARKS: dict[str, ModuleType | transnas101.TransNas101] = {
@@ -30,7 +31,7 @@ def load_benchmark(
         name: a key of `BENCHMARKS`.
         dataset: one of the benchmark's data sets.
         metric: what a search sees: one of the benchmark's METRICS, such as `valid`, or `test` (protocol
-            `paper`); None is the first of them.
+            `paper`); None is the first of them that its file has.
         data_dir: folder of the user's benchmark files; default is the setting `EDNAG_DATA_DIR`.
 
     Raises:
@@ -39,7 +40,8 @@ def load_benchmark(
     """
     check_choice("benchmark", name, tuple(BENCHMARKS))
     benchmark = BENCHMARKS[name]
-    return benchmark.load(dataset, metric or benchmark.METRICS[0], data_dir)
+    chosen = {} if metric is None else {"metric": metric}
+    return benchmark.load(dataset, directory=data_dir, **chosen)
 
 
-__all__ = ["BENCHMARKS", "Benchmark", "load_benchmark"]
+__all__ = ["BENCHMARKS", "Benchmark", "benchmark_from_table_file", "load_benchmark"]

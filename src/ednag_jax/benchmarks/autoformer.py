@@ -17,7 +17,13 @@ from ednag_jax.spaces.autoformer import AutoFormer
 from ednag_jax.storage import DataError, data_file
 
 FILE = Path("vitbench101") / "gt_autoformer.json"
-SOURCES = (Source(FILE.as_posix(), "100 measured subnets of autoformer_tiny", "Auto-Prox, its ViT-Bench-101"),)
+SOURCES = (
+    Source(
+        FILE.as_posix(),
+        "100 measured subnets of autoformer_tiny",
+        "as published: gt_autoformer.json of github.com/lilujunai/Auto-Prox-AAAI24",
+    ),
+)
 METRICS = ("measured",)
 NUM_SUBNETS = 100
 TRAINED, DISTILLED = "accuracy, trained from scratch", "accuracy, trained with a teacher"

@@ -10,9 +10,6 @@ comparing search methods, not for quoting accuracies. For those there are the of
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +22,7 @@ from scipy.stats import kendalltau
 from ednag_jax.benchmarks.base import Benchmark, Source
 from ednag_jax.benchmarks.darts_surrogate import ExpectedAccuracy, Scales, fit
 from ednag_jax.benchmarks.hash_table import HashLookup, hash_tables
+from ednag_jax.benchmarks.table_file import read_columns
 from ednag_jax.config import check_choice
 from ednag_jax.spaces.darts import CELLS, NUM_EDGES, Darts, parsed
 from ednag_jax.storage import DataError, data_file, read_npz
@@ -34,14 +32,19 @@ METRICS = ("valid",)
 EPOCHS = 100
 SPACE = Darts()
 FILE = Path("darts_nb301") / "nb301_naslib.npz"
-SOURCES = (Source(FILE.as_posix(), "725 cells with NAS-Bench-301 accuracies", "from NASLib's zero-cost files"),)
+SOURCES = (
+    Source(
+        FILE.as_posix(),
+        "725 cells with NAS-Bench-301 accuracies",
+        "no importer; arrays from the zero-cost files of github.com/automl/NASLib",
+    ),
+)
 NUM_CELLS, NUM_FITTED, SPLIT_SEED = 725, 580, 0
 LANDMARKS = (91.2366, 94.4889, 93.1218)
 """Least, greatest and mean accuracy: tells another column or order of magnitude."""
 LANDMARK_TOLERANCE = 1e-3
 SCALES = Scales(weights=(0.0106, 0.0051, 0.0303, 0.0148), signal=29.0, noise=0.0379)
 """Where the likelihood of the fitted cells is greatest."""
-COLUMNS = ("genotype", "accuracy")
 
 
 class Quality(NamedTuple):
@@ -143,7 +146,7 @@ def load_predictions(path: str | Path, *, name: str = "darts_predictions") -> Be
         DataError: the file is missing or of another form, a text is no cell, a number is not finite, or a
             cell occurs twice.
     """
-    genotypes, accuracy = _read_predictions(Path(path))
+    genotypes, accuracy = read_columns(Path(path), "genotype")
     try:
         phenotypes = jnp.array([parsed(text) for text in genotypes], jnp.int32)
     except ValueError as error:
@@ -158,41 +161,3 @@ def load_predictions(path: str | Path, *, name: str = "darts_predictions") -> Be
         metric=f"accuracy predicted for {len(accuracy)} listed cells",
         epochs=EPOCHS,
     )
-
-
-def _read_predictions(path: Path) -> tuple[Sequence[str], Float[np.ndarray, " m"]]:
-    """Returns the texts and the accuracies of a file."""
-    if not path.is_file():
-        raise DataError(f"file {str(path)!r} is missing")
-    content = path.read_bytes()
-    read = _npz_columns if path.suffix == ".npz" else _csv_columns
-    genotypes, accuracies = read(content, str(path))
-    try:
-        accuracy = np.array(accuracies, np.float64)
-    except ValueError as error:
-        raise DataError(f"file {str(path)!r} has an accuracy that is no number ({error})") from error
-    if accuracy.shape != (len(genotypes),) or not len(accuracy):
-        raise DataError(f"file {str(path)!r} has {len(genotypes)} genotypes and accuracies {accuracy.shape}")
-    broken = np.flatnonzero(~np.isfinite(accuracy))
-    if broken.size:
-        raise DataError(f"file {str(path)!r} has {broken.size} accuracies not finite, first in row {broken[0]}")
-    return genotypes, accuracy
-
-
-def _csv_columns(content: bytes, name: str) -> tuple[list[str], list[str]]:
-    try:
-        rows = list(csv.DictReader(io.StringIO(content.decode(), newline=""), strict=True))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{name!r} is no .csv ({error})") from error
-    # more values than columns are under None: a text without quotes falls apart at its commas
-    if not rows or any(None in row or row.get(column) is None for row in rows for column in COLUMNS):
-        raise DataError(f"{name!r} needs the columns {', '.join(COLUMNS)} in every line, texts in quotes")
-    genotypes, accuracies = ([row[column] for row in rows] for column in COLUMNS)
-    return genotypes, accuracies
-
-
-def _npz_columns(content: bytes, name: str) -> tuple[list[str], np.ndarray]:
-    table = read_npz(content, name)
-    if not set(COLUMNS) <= set(table) or table["genotype"].ndim != 1:
-        raise DataError(f"{name!r} needs arrays {', '.join(COLUMNS)}, one value a cell; has {sorted(table)}")
-    return [str(text) for text in table["genotype"]], table["accuracy"]

@@ -27,9 +27,21 @@ PREDICTOR_FILES = (FOLDER / "ofa_official_acc_predictor.pth", FOLDER / "acc_pred
 """The official release's file, and the same arrays as .npz; either will do."""
 SUBNETS_FILE = FOLDER / "moofa_repo_subnets.npz"
 SOURCES = (
-    Source(PREDICTOR_FILES[0].as_posix(), "accuracy predictor", "once-for-all, tutorial/acc_predictor.pth"),
-    Source(LATENCY_FILE.as_posix(), "block latencies on a Samsung Note10", "once-for-all, its latency tables"),
-    Source(SUBNETS_FILE.as_posix(), "2,610 measured subnets", "memory-optimized-once-for-all"),
+    Source(
+        PREDICTOR_FILES[0].as_posix(),
+        "accuracy predictor",
+        "as published: acc_predictor.pth of github.com/mit-han-lab/once-for-all, in its tutorial",
+    ),
+    Source(
+        LATENCY_FILE.as_posix(),
+        "block latencies on a Samsung Note10",
+        "no importer; numbers of github.com/mit-han-lab/once-for-all, its tables latency_table@note10",
+    ),
+    Source(
+        SUBNETS_FILE.as_posix(),
+        "2,610 measured subnets",
+        "no importer; rows of github.com/MaximeGirard/memory-optimized-once-for-all",
+    ),
 )
 PREDICTOR_SHAPES = ((400, 128), (400, 400), (400, 400), (1, 400))
 PREDICTOR_DIGEST = "925b1ee46d57c526cad0f29d5b4cad32889e5f9bad60c65e1a2d367b99adc5d7"

@@ -34,7 +34,11 @@ PACKAGE_DIGEST = "a6a193289a5bbe4f6ac269dafc272feb25d180247100fea98b9c030c452895
 """Of everything read from the package, data set by data set."""
 TEST_FILE = Path("nasbench201") / "nasbench201.npz"
 SOURCES = (
-    Source(TEST_FILE.as_posix(), "test accuracy", "from the official NATS-Bench files, see ednag data --help"),
+    Source(
+        TEST_FILE.as_posix(),
+        "test accuracy",
+        "ednag import nasbench201 NATS-tss-v1_0-3ffb9-simple; that folder: github.com/D-X-Y/NATS-Bench",
+    ),
 )
 TEST_LANDMARKS = {
     "cifar10": (11663, 94.3733, 87.0629),
@@ -89,10 +93,18 @@ def measured_test(dataset: str, directory: str | Path | None = None) -> np.ndarr
     if folder is None or not (folder / TEST_FILE).exists():
         return None
     path = folder / TEST_FILE
-    table = read_npz(path.read_bytes(), str(path))
+    return ordered_test(read_npz(path.read_bytes(), str(path)), dataset, f"data file {str(path)!r}")
+
+
+def ordered_test(table: dict[str, np.ndarray], dataset: str, owner: str) -> np.ndarray:
+    """Returns a table's test accuracies [15625] in the order of the space; `owner` names it in errors.
+
+    Raises:
+        DataError: a cell is missing, or the numbers are not those of 200 epochs on the test split.
+    """
     missing = [key for key in ("ops", f"{dataset}_test") if key not in table]
     if missing:
-        raise DataError(f"data file {str(path)!r} lacks {missing}; see `ednag data --help`")
+        raise DataError(f"{owner} lacks {missing}; see `ednag data --help`")
     rows = _table_rows(table["ops"])
     ordered = np.empty(len(rows))
     ordered[rows] = table[f"{dataset}_test"]
@@ -100,7 +112,7 @@ def measured_test(dataset: str, directory: str | Path | None = None) -> np.ndarr
     found = (ordered[best], ordered.max(), ordered.mean())
     if not np.allclose(found, (accuracy, accuracy, mean), atol=LANDMARK_TOLERANCE):
         raise DataError(
-            f"data file {str(path)!r}: {dataset}_test has best {found[1]:.4f} and mean {found[2]:.4f}, "
+            f"{owner}: {dataset}_test has best {found[1]:.4f} and mean {found[2]:.4f}, "
             f"expected {accuracy} and {mean}; it is altered, or of another split or epoch budget. Get it anew."
         )
     return ordered

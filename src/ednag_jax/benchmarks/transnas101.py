@@ -21,7 +21,13 @@ SPACES: dict[str, TransNas101Micro | TransNas101Macro] = {
     "macro": TransNas101Macro(),
 }
 FILE = Path("transnasbench101") / "transnasbench101_valid_final.npz"
-SOURCES = (Source(FILE.as_posix(), "validation metrics of 7 tasks", "from NASLib's TransNAS-Bench-101 files"),)
+SOURCES = (
+    Source(
+        FILE.as_posix(),
+        "validation metrics of 7 tasks",
+        "ednag import transnas101 transnas-bench_v10141024.pth; that file: github.com/yawen-d/TransNASBench",
+    ),
+)
 LANDMARK_TOLERANCE = 1e-4
 """Absolute: landmarks have 4 decimals. They tell another metric, epoch or order of tasks."""
 
@@ -98,25 +104,33 @@ def read_task(space: str, dataset: str, directory: str | Path | None = None) -> 
         DataError: the file is missing, cut or altered.
     """
     path = data_file(FILE, directory)
-    table = read_npz(path.read_bytes(), str(path))
+    return task_column(read_npz(path.read_bytes(), str(path)), space, dataset, f"data file {str(path)!r}")
+
+
+def task_column(table: dict[str, np.ndarray], space: str, dataset: str, owner: str) -> np.ndarray:
+    """Returns a task's column of a table in the order of the space; `owner` names the table in errors.
+
+    Raises:
+        DataError: arrays, architectures or numbers are not those of the benchmark.
+    """
     keys = ("tasks", "metric", space, f"{space}_arch")
     missing = [key for key in keys if key not in table]
     if missing:
-        raise DataError(f"data file {str(path)!r} lacks {missing}; see `ednag data --help`")
+        raise DataError(f"{owner} lacks {missing}; see `ednag data --help`")
     tasks, metrics, scores, archs = (table[key] for key in keys)
     expected = {name: task.file_metric for name, task in TASKS.items()}
     columns = dict(zip(tasks.tolist(), metrics.tolist(), strict=False))
     if columns != expected or scores.shape != (len(archs), len(TASKS)):
         raise DataError(
-            f"data file {str(path)!r} has columns {columns} and {space} {scores.shape}, expected {expected} "
+            f"{owner} has columns {columns} and {space} {scores.shape}, expected {expected} "
             f"and ({len(archs)}, {len(TASKS)}); get it anew"
         )
     column = np.empty(len(archs))
-    column[_rows(space, archs)] = scores[:, list(tasks).index(dataset)]
+    column[_rows(space, archs, owner)] = scores[:, list(tasks).index(dataset)]
     found, landmarks = (column.max(), column.mean()), getattr(TASKS[dataset], space)
     if not np.allclose(found, landmarks, rtol=0, atol=LANDMARK_TOLERANCE):
         raise DataError(
-            f"data file {str(path)!r}: {space} {dataset} has best {found[0]:.4f} and mean {found[1]:.4f}, "
+            f"{owner}: {space} {dataset} has best {found[0]:.4f} and mean {found[1]:.4f}, "
             f"expected {landmarks}; it is altered, or of another epoch. Get it anew."
         )
     return column
@@ -130,15 +144,15 @@ def _row_of(space: str) -> dict[str, int]:
     return {owner.to_str(phenotype): row for row, phenotype in enumerate(phenotypes)}
 
 
-def _rows(space: str, archs: np.ndarray) -> np.ndarray:
+def _rows(space: str, archs: np.ndarray, owner: str) -> np.ndarray:
     """Returns the table row of each official string, after checking that every architecture occurs once."""
     row_of, names = _row_of(space), archs.tolist()
     unknown = sorted(set(names) - set(row_of))
     if unknown:
-        raise DataError(f"data file {str(FILE)!r} has {unknown[0]!r}, no architecture of {space}; get it anew")
+        raise DataError(f"{owner} has {unknown[0]!r}, no architecture of {space}; get it anew")
     if len(names) != len(row_of) or len(set(names)) != len(row_of):
         raise DataError(
-            f"data file {str(FILE)!r} has {len(set(names))} different {space} architectures in {len(names)} "
+            f"{owner} has {len(set(names))} different {space} architectures in {len(names)} "
             f"rows, expected each of {len(row_of)} once; was it cut?"
         )
     return np.array([row_of[name] for name in names])
