@@ -199,14 +199,16 @@ def _numbers(raw: bytes, dtype: _Dtype, is_big: bool) -> np.ndarray:
 
 def _with_arrays(value: Any, numbers: dict[str, np.ndarray], done: dict[int, Any]) -> Any:
     """Returns the containers with arrays for the tensors; each object once, so that sharing costs nothing."""
+    if not isinstance(value, dict | list | tuple):  # numbers and text, of which there may be millions
+        return value
     if id(value) in done:
         return done[id(value)]
-    result: Any = value
+    result: Any
     if isinstance(value, _Tensor):
         result = _view(value, numbers)
     elif isinstance(value, dict):
         result = {key: _with_arrays(item, numbers, done) for key, item in value.items()}
-    elif isinstance(value, list | tuple):
+    else:
         items = [_with_arrays(item, numbers, done) for item in value]
         result = items if isinstance(value, list) else tuple(items)
     done[id(value)] = result
