@@ -1,6 +1,6 @@
 """EDNAG in JAX: neural architecture generation by fitness-guided denoising, many seeds in one compiled call."""
 
-from ednag_jax.benchmarks import BENCHMARKS, Benchmark, load_benchmark
+from ednag_jax.benchmarks import BENCHMARKS, Benchmark, benchmark_from_table_file, load_benchmark
 from ednag_jax.config import (
     EvolveConfig,
     LocalSearchConfig,
@@ -40,6 +40,7 @@ __all__ = [
     "StepInfo",
     "Strategy",
     "Trace",
+    "benchmark_from_table_file",
     "ddim_step",
     "denoise",
     "estimate_x0",

