@@ -17,6 +17,7 @@ LAYERS = [
     "spaces",
     "problem",
     "benchmarks",
+    "networks",
     "fitness",
     "variation",
     "selection",
