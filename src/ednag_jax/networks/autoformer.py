@@ -1,4 +1,8 @@
-"""The vision transformers of AutoFormer (Chen et al. 2021) as Flax modules."""
+"""The vision transformers of AutoFormer (Chen et al. 2021): one subnet built, without its supernet.
+
+As released: layer norms before attention and MLP, absolute positions, relative positions on keys and values,
+and the mean over patches before the classifier; the class token is there, and counted, all the same.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from ednag_jax.config import check_choice, check_range
-from ednag_jax.spaces.autoformer import HEAD_SIZE, RELATIVE_POSITIONS, AutoFormer
+from ednag_jax.networks.blocks import TORCH_INIT
+from ednag_jax.spaces.autoformer import HEAD_SIZE, NUM_CLASSES, RELATIVE_POSITIONS, AutoFormer
 from ednag_jax.types import HostPhenotype
 
 PATCH_SIZE = 16
@@ -19,8 +24,9 @@ MAX_DISTANCE = (RELATIVE_POSITIONS - 2) // 2
 """In patches; what is farther apart counts as that far."""
 
 WEIGHT_INIT = nn.initializers.truncated_normal(0.02)
-PATCH_INIT = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
-"""Uniform between +-1 / sqrt(inputs)."""
+"""Of all linear layers, tokens and positions; biases start at 0."""
+EPSILON = 1e-5
+"""Of the layer norms."""
 
 
 class Block(NamedTuple):
@@ -62,17 +68,17 @@ def build(
     patch_size: int = PATCH_SIZE,
     pooling: str = "mean",
     drop_path_rate: float = 0.0,
-) -> VisionTransformer:
+) -> AutoFormerNet:
     """Returns the network of an architecture (host).
 
     Args:
         phenotype: of the space.
         num_classes: of the classifier.
-        space: which of the spaces; its parameter counts are for 1,000 classes and 224 pixels in patches of 16.
-        patch_size: pixels.
-        pooling: what the classifier sees, `mean` of the patches as the published networks, or `class_token`.
-        drop_path_rate: probability, in [0, 1), of leaving out the last block in training; it grows linearly
-            from 0 at the first. The published training used 0.1.
+        space: which of the spaces.
+        patch_size: pixels; the image's size must be a multiple of it.
+        pooling: what the classifier sees, `mean` of the patches as released, or `class_token`.
+        drop_path_rate: probability, in [0, 1], of leaving out a branch of the last block in training; it grows
+            linearly from 0 at the first block. The official training has 0.1.
 
     Raises:
         ValueError: another pooling, or a rate out of its range.
@@ -80,18 +86,18 @@ def build(
     check_choice("pooling", pooling, POOLINGS)
     check_range("drop_path_rate", drop_path_rate, 0, 1)
     width, blocks = blocks_of(phenotype, space=space)
-    return VisionTransformer(
-        width=width,
-        blocks=blocks,
-        num_classes=num_classes,
-        patch_size=patch_size,
-        pooling=pooling,
-        drop_path_rate=drop_path_rate,
-    )
+    return AutoFormerNet(width, blocks, num_classes, patch_size, pooling, drop_path_rate)
 
 
-class VisionTransformer(nn.Module):
-    """Patches and a class token with absolute positions, encoder blocks, a layer norm, a classifier."""
+def parameter_count(phenotype: Int[Array, "*b e"], *, num_classes: int, space: AutoFormer) -> Int[Array, "*b"]:
+    """Returns how many numbers of each network are trained, for 224 pixels in patches of 16, by formula."""
+    widths = jnp.array([int(width) for width in space.whole[0].values])
+    width = widths[space.whole_field(phenotype, 0)]
+    return space.num_params(phenotype) + (num_classes - NUM_CLASSES) * (width + 1)
+
+
+class AutoFormerNet(nn.Module):
+    """Patches behind a class token, with absolute positions; encoder blocks, a layer norm, a classifier."""
 
     width: int
     blocks: tuple[Block, ...]
@@ -101,27 +107,29 @@ class VisionTransformer(nn.Module):
     drop_path_rate: float = 0.0
 
     @nn.compact
-    def __call__(self, images: Float[Array, "b h w c"], *, train: bool = False) -> Float[Array, "b k"]:
-        """Returns logits; the size of images is fixed when parameters are made, a multiple of the patch size.
+    def __call__(self, x: Float[Array, "b h w c"], *, train: bool) -> Float[Array, "b k"]:
+        """Returns logits for images of the size that it was initialised with.
 
-        In training with a drop path rate it draws from `dropout`.
+        Training with a drop path rate draws from the key `dropout`.
         """
         patch = (self.patch_size, self.patch_size)
-        x = nn.Conv(self.width, patch, strides=patch, padding="VALID", kernel_init=PATCH_INIT)(images)
-        grid = (x.shape[1], x.shape[2])
-        x = x.reshape(x.shape[0], -1, self.width)
+        embed = nn.Conv(self.width, patch, patch, padding="VALID", kernel_init=TORCH_INIT, name="embed")
+        x = embed(x)
+        batch, grid = x.shape[0], (x.shape[1], x.shape[2])
         token = self.param("class_token", WEIGHT_INIT, (1, 1, self.width))
-        x = jnp.concatenate([jnp.broadcast_to(token, (x.shape[0], 1, self.width)), x], axis=1)
+        tokens = jnp.broadcast_to(token, (batch, 1, self.width))
+        x = jnp.concatenate([tokens, x.reshape(batch, -1, self.width)], axis=1)
         x = x + self.param("positions", WEIGHT_INIT, (1, x.shape[1], self.width))
-        for block, rate in zip(self.blocks, np.linspace(0, self.drop_path_rate, len(self.blocks)), strict=True):
-            x = EncoderBlock(block, grid, float(rate))(x, train=train)
-        x = nn.LayerNorm(epsilon=1e-5)(x)
+        rates = np.linspace(0, self.drop_path_rate, len(self.blocks)).tolist()
+        for index, (block, rate) in enumerate(zip(self.blocks, rates, strict=True)):
+            x = EncoderBlock(block, grid, rate, name=f"block_{index}")(x, train=train)
+        x = nn.LayerNorm(EPSILON, name="norm")(x)
         pooled = jnp.mean(x[:, 1:], axis=1) if self.pooling == "mean" else x[:, 0]
-        return nn.Dense(self.num_classes, kernel_init=WEIGHT_INIT)(pooled)
+        return nn.Dense(self.num_classes, kernel_init=WEIGHT_INIT, name="classifier")(pooled)
 
 
 class EncoderBlock(nn.Module):
-    """Attention, then an MLP; each behind a layer norm, added to what came in, or dropped in training."""
+    """Attention, then an MLP, each behind a layer norm and added to what came in, or left out in training."""
 
     block: Block
     grid: tuple[int, int]
@@ -130,15 +138,16 @@ class EncoderBlock(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "b n d"], *, train: bool) -> Float[Array, "b n d"]:
         drop_path = nn.Dropout(self.drop_path_rate, broadcast_dims=(1, 2), deterministic=not train)
-        normed = nn.LayerNorm(epsilon=1e-5)(x)
-        x = x + drop_path(RelativeAttention(self.block.heads, self.grid)(normed))
-        hidden = nn.Dense(self.block.hidden, kernel_init=WEIGHT_INIT)(nn.LayerNorm(epsilon=1e-5)(x))
-        hidden = nn.gelu(hidden, approximate=False)
-        return x + drop_path(nn.Dense(x.shape[-1], kernel_init=WEIGHT_INIT)(hidden))
+        attend = RelativeAttention(self.block.heads, self.grid, name="attention")
+        x = x + drop_path(attend(nn.LayerNorm(EPSILON, name="attention_norm")(x)))
+        widen = nn.Dense(self.block.hidden, kernel_init=WEIGHT_INIT, name="mlp_in")
+        narrow = nn.Dense(x.shape[-1], kernel_init=WEIGHT_INIT, name="mlp_out")
+        hidden = nn.gelu(widen(nn.LayerNorm(EPSILON, name="mlp_norm")(x)), approximate=False)
+        return x + drop_path(narrow(hidden))
 
 
 class RelativeAttention(nn.Module):
-    """Self-attention of heads of 64 numbers, with relative positions added to keys and to values.
+    """Self-attention of heads of 64 numbers, with relative positions added to the keys and to the values.
 
     A pair's position is the sum of a vertical and a horizontal entry, the same for all heads.
     """
@@ -148,20 +157,18 @@ class RelativeAttention(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b n d"]) -> Float[Array, "b n d"]:
-        project = nn.DenseGeneral((3, self.heads, HEAD_SIZE), kernel_init=WEIGHT_INIT)
+        project = nn.DenseGeneral((3, self.heads, HEAD_SIZE), kernel_init=WEIGHT_INIT, name="qkv")
         query, key, value = jnp.moveaxis(project(x), 2, 0)
-        key_position, value_position = self._positions("key"), self._positions("value")
         logits = jnp.einsum("bqhd,bkhd->bhqk", query, key)
-        logits = logits + jnp.einsum("bqhd,qkd->bhqk", query, key_position)
-        weight = nn.softmax(logits / HEAD_SIZE**0.5)
-        mixed = jnp.einsum("bhqk,bkhd->bqhd", weight, value)
-        mixed = mixed + jnp.einsum("bhqk,qkd->bqhd", weight, value_position)
-        return nn.DenseGeneral(x.shape[-1], axis=(-2, -1), kernel_init=WEIGHT_INIT)(mixed)
+        logits += jnp.einsum("bqhd,qkd->bhqk", query, self._positions("key"))
+        share = nn.softmax(logits / HEAD_SIZE**0.5)
+        mixed = jnp.einsum("bhqk,bkhd->bqhd", share, value)
+        mixed += jnp.einsum("bhqk,qkd->bqhd", share, self._positions("value"))
+        return nn.DenseGeneral(x.shape[-1], (-2, -1), kernel_init=WEIGHT_INIT, name="out")(mixed)
 
     def _positions(self, name: str) -> Float[Array, "n n d"]:
         """Returns what every pair of tokens [query, key] adds to the keys, or to the values."""
-        shape = (RELATIVE_POSITIONS, HEAD_SIZE)
-        rows = relative_rows(self.grid)
+        shape, rows = (RELATIVE_POSITIONS, HEAD_SIZE), relative_rows(self.grid)
         vertical = self.param(f"{name}_vertical", WEIGHT_INIT, shape)
         horizontal = self.param(f"{name}_horizontal", WEIGHT_INIT, shape)
         return vertical[rows[0]] + horizontal[rows[1]]

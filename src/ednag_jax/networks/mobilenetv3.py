@@ -1,22 +1,30 @@
-"""The MobileNetV3 networks of Once-for-All (Cai et al. 2020) as Flax modules."""
+"""The MobileNetV3 networks of Once-for-All (Cai et al. 2020): one subnet built, without its supernet.
+
+A stem, a fixed block, five stages of inverted residual blocks as in MobileNetV3-Large (Howard et al. 2019), and
+a head that mixes features only after the mean over the image. Parameters and multiply-adds are those listed
+with the released subnets.
+"""
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Float, Int
 
+from ednag_jax.networks.blocks import TORCH_INIT, conv, norm
+from ednag_jax.networks.counting import conv_norm_size
 from ednag_jax.spaces.mobilenetv3 import MobileNetV3
 from ednag_jax.types import HostPhenotype
 
-STEM_CHANNELS, EXPANDED_CHANNELS, HEAD_CHANNELS = 16, 960, 1280
-"""At width 1: before the first stage, before the average over the image, before the classifier."""
+FIXED_CHANNELS = (16, 960, 1280)
+"""At width 1: of the stem and its block, before the mean over the image, before the classifier."""
 
-CONV_INIT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
-CLASSIFIER_INIT = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
-"""Uniform between +-1 / sqrt(inputs)."""
+FAN_OUT_INIT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+"""What the official training starts convolutions from."""
 
 
 class Stage(NamedTuple):
@@ -59,11 +67,21 @@ def make_divisible(channels: float, divisor: int = 8) -> int:
     return rounded + divisor if rounded < 0.9 * channels else rounded
 
 
+def squeezed(channels: int) -> int:
+    """Returns how many numbers decide the gates of a block's channels."""
+    return make_divisible(channels // 4)
+
+
+def first_block(channels: int) -> Block:
+    """Returns the block that every network has before its stages; it expands nothing."""
+    return Block(3, channels, channels, 1, excites=False, swishes=False)
+
+
 def blocks_of(phenotype: HostPhenotype, *, space: MobileNetV3, width: float = 1.0) -> tuple[Block, ...]:
     """Returns the blocks of a network in order, the fixed first one included (host)."""
     config = space.to_config(phenotype)
-    channels = make_divisible(STEM_CHANNELS * width)
-    blocks = [Block(3, channels, channels, 1, excites=False, swishes=False)]
+    channels = make_divisible(FIXED_CHANNELS[0] * width)
+    blocks = [first_block(channels)]
     room = space.depth_range[1]
     for index, (stage, depth) in enumerate(zip(STAGES, config["d"], strict=True)):
         outer = make_divisible(stage.channels * width)
@@ -81,34 +99,42 @@ def build(
     num_classes: int,
     space: MobileNetV3 | None = None,
     width: float = 1.0,
-    dropout_rate: float = 0.1,
-) -> MobileNetV3Network:
-    """Returns the network of an architecture (host); the resolution is the images', not the network's.
+    dropout_rate: float = 0.0,
+) -> MobileNetV3Net:
+    """Returns the network of an architecture (host); its resolution is for the images, not for the network.
 
     Args:
-        phenotype: of the space, or of the one given.
+        phenotype: of the space.
         num_classes: of the classifier.
         space: default is the registered one.
-        width: multiplier of all channels, above 0; 1.0 and 1.2 were released. The latency table is for 1.2.
-        dropout_rate: before the classifier, in [0, 1).
+        width: multiplier of all channels, above 0; supernets of 1.0 and 1.2 were released.
+        dropout_rate: before the classifier, in [0, 1); the official training has 0.1.
 
     Raises:
-        ValueError: no positive width.
+        ValueError: width is not above 0.
     """
-    if not width > 0:
-        raise ValueError(f"width must be above 0, got {width}: it multiplies all channels, and 1.0 is usual")
-    return MobileNetV3Network(
-        stem_channels=make_divisible(STEM_CHANNELS * width),
-        blocks=blocks_of(phenotype, space=space or MobileNetV3(), width=width),
-        expanded_channels=make_divisible(EXPANDED_CHANNELS * width),
-        head_channels=make_divisible(HEAD_CHANNELS * width),
-        num_classes=num_classes,
-        dropout_rate=dropout_rate,
-    )
+    stem, expanded, head = _fixed_channels(width)
+    blocks = blocks_of(phenotype, space=space or MobileNetV3(), width=width)
+    return MobileNetV3Net(stem, blocks, expanded, head, num_classes, dropout_rate)
 
 
-class MobileNetV3Network(nn.Module):
-    """Stem, inverted residual blocks, and a head that mixes features after averaging over the image."""
+def parameter_count(
+    phenotype: Int[Array, "*b e"], *, num_classes: int, space: MobileNetV3 | None = None, width: float = 1.0
+) -> Int[Array, "*b"]:
+    """Returns how many numbers of each network are trained, by formula."""
+    space = space or MobileNetV3()
+    stem, expanded, head = _fixed_channels(width)
+    last = make_divisible(STAGES[-1].channels * width)
+    fixed = conv_norm_size(3, stem, 3) + _block_size(stem, first_block(stem))
+    fixed += conv_norm_size(last, expanded, 1) + expanded * head + (head + 1) * num_classes
+    stage, slot = np.divmod(np.arange(space.num_blocks), space.depth_range[1])
+    kernel, ratio = (space.block_field(phenotype, choice) for choice in range(2))
+    sizes = jnp.asarray(_block_sizes(space, width))[stage, np.minimum(slot, 1), kernel, ratio]
+    return fixed + jnp.sum(sizes * space.block_exists(phenotype), axis=-1)
+
+
+class MobileNetV3Net(nn.Module):
+    """A network of any inverted residual blocks between the stem and the head of MobileNetV3."""
 
     stem_channels: int
     blocks: tuple[Block, ...]
@@ -118,68 +144,98 @@ class MobileNetV3Network(nn.Module):
     dropout_rate: float = 0.0
 
     @nn.compact
-    def __call__(self, images: Float[Array, "b h w c"], *, train: bool = False) -> Float[Array, "b k"]:
-        """Returns logits; in training it updates `batch_stats` and, with dropout, draws from `dropout`."""
-        x = ConvNorm(self.stem_channels, 3, stride=2)(images, train=train)
-        x = nn.hard_swish(x)
-        for block in self.blocks:
-            x = InvertedResidual(block)(x, train=train)
-        x = nn.hard_swish(ConvNorm(self.expanded_channels, 1)(x, train=train))
-        x = jnp.mean(x, axis=(1, 2))
-        x = nn.hard_swish(nn.Dense(self.head_channels, use_bias=False, kernel_init=CONV_INIT)(x))
+    def __call__(self, x: Float[Array, "b h w c"], *, train: bool) -> Float[Array, "b k"]:
+        """Returns logits; training with dropout draws from the key `dropout`."""
+        x = nn.hard_swish(ConvNorm(self.stem_channels, 3, stride=2, name="stem")(x, train=train))
+        for index, block in enumerate(self.blocks):
+            x = InvertedResidual(block, name=f"block_{index}")(x, train=train)
+        x = nn.hard_swish(ConvNorm(self.expanded_channels, 1, name="expand")(x, train=train))
+        mix = nn.Dense(self.head_channels, use_bias=False, kernel_init=FAN_OUT_INIT, name="mix")
+        x = nn.hard_swish(mix(jnp.mean(x, axis=(1, 2))))
         x = nn.Dropout(self.dropout_rate, deterministic=not train)(x)
-        return nn.Dense(self.num_classes, kernel_init=CLASSIFIER_INIT)(x)
+        return nn.Dense(self.num_classes, kernel_init=TORCH_INIT, name="classifier")(x)
 
 
 class InvertedResidual(nn.Module):
-    """Expand, convolve every channel by itself, excite, project; plus the input where the shape is kept."""
+    """Expand, convolve each channel by itself, excite, project; plus the input where the shape stays."""
 
     block: Block
 
     @nn.compact
-    def __call__(self, inputs: Float[Array, "b h w c"], *, train: bool) -> Float[Array, "b ho wo co"]:
+    def __call__(self, x: Float[Array, "b h w c"], *, train: bool) -> Float[Array, "b h2 w2 f"]:
         kernel, inner, channels, stride, excites, swishes = self.block
-        activate = nn.hard_swish if swishes else nn.relu
-        x = inputs
+        activate, inputs = nn.hard_swish if swishes else nn.relu, x
         if inner != inputs.shape[-1]:
-            x = activate(ConvNorm(inner, 1)(x, train=train))
-        x = activate(ConvNorm(inner, kernel, stride=stride, groups=inner)(x, train=train))
+            x = activate(ConvNorm(inner, 1, name="expand")(x, train=train))
+        depthwise = ConvNorm(inner, kernel, stride=stride, groups=inner, name="depthwise")
+        x = activate(depthwise(x, train=train))
         if excites:
-            x = SqueezeExcite()(x)
-        x = ConvNorm(channels, 1)(x, train=train)
+            x = SqueezeExcite(name="excite")(x)
+        x = ConvNorm(channels, 1, name="project")(x, train=train)
         return x + inputs if x.shape == inputs.shape else x
 
 
 class ConvNorm(nn.Module):
-    """A convolution without bias, padded by half its kernel on every side, then batch norm."""
+    """Convolution, batch normalisation."""
 
-    channels: int
-    kernel: int
+    features: int
+    size: int
     stride: int = 1
     groups: int = 1
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b h w c"], *, train: bool) -> Float[Array, "b ho wo co"]:
-        x = nn.Conv(
-            self.channels,
-            (self.kernel, self.kernel),
-            strides=self.stride,
-            padding=self.kernel // 2,
-            feature_group_count=self.groups,
-            use_bias=False,
-            kernel_init=CONV_INIT,
-        )(x)
-        return nn.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5)(x)
+    def __call__(self, x: Float[Array, "b h w c"], *, train: bool) -> Float[Array, "b h2 w2 f"]:
+        convolve = conv(
+            self.features,
+            self.size,
+            stride=self.stride,
+            groups=self.groups,
+            kernel_init=FAN_OUT_INIT,
+            name="conv",
+        )
+        return norm(train)(convolve(x))
 
 
 class SqueezeExcite(nn.Module):
-    """Scales every channel by a gate in [0, 1] that is computed from the averages of all channels."""
-
-    reduction: int = 4
+    """Scales every channel by a gate in [0, 1] that the means of all channels decide."""
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
         channels = x.shape[-1]
-        gate = jnp.mean(x, axis=(1, 2), keepdims=True)
-        gate = nn.relu(nn.Dense(make_divisible(channels // self.reduction), kernel_init=CONV_INIT)(gate))
-        return x * nn.hard_sigmoid(nn.Dense(channels, kernel_init=CONV_INIT)(gate))
+        squeeze = nn.Dense(squeezed(channels), kernel_init=FAN_OUT_INIT, name="squeeze")
+        gate = nn.relu(squeeze(jnp.mean(x, axis=(1, 2), keepdims=True)))
+        return x * nn.hard_sigmoid(nn.Dense(channels, kernel_init=FAN_OUT_INIT, name="gate")(gate))
+
+
+def _fixed_channels(width: float) -> tuple[int, int, int]:
+    """Returns the channels of stem, expansion and head."""
+    if not width > 0:
+        raise ValueError(f"width must be above 0, got {width}: it multiplies all channels, and 1.0 is usual")
+    stem, expanded, head = (make_divisible(channels * width) for channels in FIXED_CHANNELS)
+    return stem, expanded, head
+
+
+def _block_sizes(space: MobileNetV3, width: float) -> Int[np.ndarray, "5 2 k e"]:
+    """Returns the parameters of a block by stage, first of it (0) or later (1), kernel and expand ratio."""
+    kernels, ratios = (choice.values for choice in space.block)
+    sizes = np.empty((len(STAGES), 2, len(kernels), len(ratios)), np.int32)
+    inputs = make_divisible(FIXED_CHANNELS[0] * width)
+    for index, stage in enumerate(STAGES):
+        outer = make_divisible(stage.channels * width)
+        for later, channels in enumerate((inputs, outer)):
+            for (k, kernel), (e, ratio) in itertools.product(enumerate(kernels), enumerate(ratios)):
+                block = Block(int(kernel), channels * int(ratio), outer, 1, stage.excites, stage.swishes)
+                sizes[index, later, k, e] = _block_size(channels, block)
+        inputs = outer
+    return sizes
+
+
+def _block_size(inputs: int, block: Block) -> int:
+    """Returns the parameters of one block."""
+    inner = block.inner
+    total = conv_norm_size(1, inner, block.kernel) + conv_norm_size(inner, block.channels, 1)
+    if inner != inputs:
+        total += conv_norm_size(inputs, inner, 1)
+    if block.excites:
+        total += (inner + 1) * squeezed(inner) + (squeezed(inner) + 1) * inner
+    return total
