@@ -166,8 +166,22 @@ def data(*, data_dir: Path | None = None) -> None:
     `micro_arch` and `macro_arch`, official strings; `micro` [4096 7] and `macro` [3256 7], validation metric
     at the final epoch; `tasks` and `metric`, names of the 7 columns.
 
-    The files of ofa_mobilenetv3/, darts_nb301/ and vitbench101/ are described in docs/data.md. Files are
-    checked when read and never run code. Tables of your own: ednag_jax.benchmark_from_table_file.
+    The others have no import command:
+
+    ofa_mobilenetv3/ofa_official_acc_predictor.pth: acc_predictor.pth as published by once-for-all
+    (github.com/mit-han-lab/once-for-all), or ofa_mobilenetv3/acc_predictor_official_ofa.npz with its arrays
+    `0.weight`, `0.bias`, `2.weight` ... `6.bias`. ofa_mobilenetv3/ofa_note10_latency_lut.json: its tables
+    latency_table@note10 as one object, resolution to layer to ms. ofa_mobilenetv3/moofa_repo_subnets.npz:
+    from github.com/MaximeGirard/memory-optimized-once-for-all, arrays `MIT_OFA_ks` and `MIT_OFA_e` [2610 20],
+    `MIT_OFA_d` [2610 5], `MIT_OFA_image_size` and, as a fraction, `MIT_OFA_top1` [2610].
+
+    darts_nb301/nb301_naslib.npz: from NASLib's zero-cost files (github.com/automl/NASLib), arrays `nb301_arch`
+    [725 2 8 2] (normal and reduce cell, 8 edges, input node and op) and `nb301_val_acc` [725] in percent.
+
+    vitbench101/gt_autoformer.json: as published by Auto-Prox (github.com/lilujunai/Auto-Prox-AAAI24).
+
+    Files are checked when read and never run code. For a table of your own see
+    ednag_jax.benchmark_from_table_file.
 
     Args:
         data_dir: folder of benchmark files; default is EDNAG_DATA_DIR.

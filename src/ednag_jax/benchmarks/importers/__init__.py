@@ -42,9 +42,9 @@ def import_file(name: str, path: str | Path, directory: str | Path | None = None
     """
     check_choice("importer", name, tuple(IMPORTERS))
     importer, path = IMPORTERS[name], Path(path).expanduser()
-    target = _free_place(importer.TARGET, directory)
     if not path.exists():
         raise DataError(f"file {str(path)!r} is missing; it should be {importer.OFFICIAL}")
+    target = _free_place(importer.TARGET, directory)
     try:
         arrays = importer.read(path)
     except DataError as error:

@@ -31,9 +31,12 @@ def read(path: Path) -> dict[str, np.ndarray]:
         "metric": np.array([task.file_metric for task in tasks.values()]),
     }
     for space in benchmark.SPACES:
-        models = _entry(content, "data", space)
-        archs = sorted(map(str, models))
-        table[f"{space}_arch"] = np.array(archs)
+        try:
+            models = content["data"][space]
+            archs = sorted(models)
+        except (LookupError, TypeError) as error:
+            raise DataError(f"it has no dict at ['data'][{space!r}] ({error!r})") from error
+        table[f"{space}_arch"] = np.array(archs, str)
         table[space] = np.array([[_final(models, arch, task) for task in tasks] for arch in archs])
         for task in tasks:
             benchmark.task_column(table, space, task, "its table")
@@ -41,24 +44,13 @@ def read(path: Path) -> dict[str, np.ndarray]:
 
 
 def _final(models: Any, arch: str, task: str) -> float:
-    """Returns a task's metric of one architecture after the last epoch."""
-    path = (arch, task, "metrics", benchmark.TASKS[task].file_metric)
-    try:
-        return float(_entry(models, *path)[-1])
-    except (TypeError, ValueError, LookupError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"it has no list of numbers at {list(path)} ({error!r})") from error
-
-
-def _entry(content: Any, *path: str) -> Any:
-    """Returns what lies under a path of keys.
+    """Returns a task's metric of one architecture after the last epoch.
 
     Raises:
-        DataError: a key is missing on the way.
+        DataError: it is not there, or is no number.
     """
-    for key in path:
-        if not isinstance(content, dict) or key not in content:
-            raise DataError(f"it has no entry {key!r} on the way {list(path)}")
-        content = content[key]
-    return content
+    metric = benchmark.TASKS[task].file_metric
+    try:
+        return float(models[arch][task]["metrics"][metric][-1])
+    except (LookupError, TypeError, ValueError) as error:
+        raise DataError(f"architecture {arch!r} has no {metric} of {task} ({error!r})") from error
