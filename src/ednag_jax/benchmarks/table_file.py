@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,13 +38,21 @@ def benchmark_from_table_file(
             not finite, or an architecture is missing or there twice; the text names file and architecture.
     """
     path = Path(path)
-    if not space.is_indexable or not hasattr(space, "from_index"):
+    from_index = getattr(space, "from_index", None)
+    if not space.is_indexable or from_index is None:
         raise ValueError(
             f"space {space.name!r} has no table index, so a file cannot list all its architectures; make a "
             "Benchmark.from_function over a hash table instead"
         )
     texts, accuracy = read_columns(path, TEXT)
     rows = _rows(space, texts, path)
+    missing = np.setdiff1d(np.arange(space.size), rows)
+    if missing.size:
+        example = space.to_str(np.asarray(from_index(jnp.int32(missing[0]))))
+        raise DataError(
+            f"file {str(path)!r} lacks {missing.size} of {space.size} architectures, such as {example!r}; "
+            "was it cut?"
+        )
     table = np.empty(space.size)
     table[rows] = accuracy
     return Benchmark.from_table(
@@ -54,32 +61,20 @@ def benchmark_from_table_file(
 
 
 def _rows(space: SearchSpace, texts: Sequence[str], path: Path) -> Int[np.ndarray, " m"]:
-    """Returns the table row of each text, after checking that every architecture occurs once."""
+    """Returns the table row of each text, after checking that they differ."""
     try:
         phenotypes = np.stack([np.asarray(space.from_str(text)) for text in texts])
     except ValueError as error:
         raise DataError(f"file {str(path)!r}: {error}") from error
     rows = np.asarray(space.arch_index(jnp.asarray(phenotypes)))
-    count = np.bincount(rows, minlength=space.size)
+    count = np.bincount(rows)
     if count.max() > 1:
-        row, times = Counter(rows.tolist()).most_common(1)[0]
-        places = ", ".join(map(str, np.flatnonzero(rows == row) + 1))
+        places = np.flatnonzero(rows == count.argmax())
         raise DataError(
             f"file {str(path)!r} has {np.sum(count > 1)} architectures more than once, such as "
-            f"{_text(space, row)!r} {times} times, in rows {places}"
-        )
-    missing = np.flatnonzero(count == 0)
-    if missing.size:
-        raise DataError(
-            f"file {str(path)!r} lacks {missing.size} of {space.size} architectures, such as "
-            f"{_text(space, int(missing[0]))!r}; was it cut?"
+            f"{texts[places[0]]!r} in rows {places.tolist()}"
         )
     return rows
-
-
-def _text(space: SearchSpace, row: int) -> str:
-    """Returns the text form of a table row, of a space with `from_index`."""
-    return space.to_str(np.asarray(getattr(space, "from_index")(jnp.int32(row))))  # noqa: B009
 
 
 def read_columns(path: Path, text: str) -> tuple[Sequence[str], Float[np.ndarray, " m"]]:
