@@ -111,7 +111,15 @@ class AutoFormerNet(nn.Module):
         """Returns logits for images of the size that it was initialised with.
 
         Training with a drop path rate draws from the key `dropout`.
+
+        Raises:
+            ValueError: patches do not cover the images.
         """
+        if x.shape[1] % self.patch_size or x.shape[2] % self.patch_size:
+            raise ValueError(
+                f"images have {x.shape[1]} x {x.shape[2]} pixels, which must be multiples of patch_size "
+                f"{self.patch_size}: resize them, or build the network with another patch_size"
+            )
         patch = (self.patch_size, self.patch_size)
         embed = nn.Conv(self.width, patch, patch, padding="VALID", kernel_init=TORCH_INIT, name="embed")
         x = embed(x)
