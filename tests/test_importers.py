@@ -292,6 +292,7 @@ def test_validation_accuracy_is_searched_where_the_file_has_it(with_validation, 
     modules = jnp.asarray(nasbench101.phenotypes(*(with_validation[key][rows] for key in columns)))
     assert (benchmark.metric, benchmark.oracle) == ("valid", "validation accuracy")
     assert benchmark.optimum == pytest.approx(95.0554, abs=1e-4)
+    assert set(benchmark.columns) == {"valid", "params"}  # test accuracy is `test_params` and nowhere else
     for column, key in (("oracle", "valid_acc108_mean3"), ("test", "test_acc108_mean3"), ("params", "params")):
         factor = 1 if column == "params" else 100
         np.testing.assert_allclose(
