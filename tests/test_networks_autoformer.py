@@ -44,11 +44,11 @@ def drawn(module, *inputs, seed=0, **settings):
 @pytest.mark.parametrize("size", list(SIZES))
 def test_built_networks_have_as_many_parameters_as_the_space_counts(size):
     space = AutoFormer.of_size(size)
-    architectures = space.decode(jax.random.normal(jax.random.key(1), (3, space.genotype_size)))
+    architectures = space.decode(jax.random.normal(jax.random.key(1), (2, space.genotype_size)))
     built = [autoformer.build(architecture, num_classes=1000, space=space) for architecture in architectures]
     counts = space.num_params(architectures).tolist()
     assert [num_parameters(network, IMAGENET) for network in built] == counts
-    assert len(set(counts)) == 3
+    assert len(set(counts)) == 2
 
 
 @pytest.mark.parametrize("size", list(SIZES))
@@ -145,7 +145,7 @@ def test_blocks_beyond_the_depth_do_not_matter():
     assert autoformer.build(architecture.at[-1].set(1), num_classes=10, space=SHORT) == network
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, 1, pytest.param(2, marks=pytest.mark.slow)])
 def test_one_training_step_moves_every_array_and_lowers_the_loss(seed):
     architecture = SHORT.decode(jax.random.normal(jax.random.key(seed), (SHORT.genotype_size,)))
     network = autoformer.build(architecture, num_classes=4, space=SHORT, patch_size=PATCH)
