@@ -2,8 +2,8 @@
 
 Command: `make reproduce-nb101` or `ednag reproduce nb101`; about a minute on 2 cores.
 
-Expected (100 seeds, 300 queries): EDNAG's mean regret below random search's. The table at hand has test
-accuracy only (108 epochs, mean of three runs), so this is the protocol `paper`, oracle: test accuracy. The
+Expected (100 seeds, 300 queries): EDNAG's mean regret below random search's. Where the table
+has test accuracy only (108 epochs, mean of three runs), this is the protocol `paper` and says so. The
 paper's own NAS-Bench-101 numbers stand in an appendix that is not at hand, so nothing is set beside ours.
 """
 

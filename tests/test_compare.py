@@ -78,4 +78,4 @@ def test_a_budget_in_a_large_space_is_spent_on_a_whole_schedule():
     large = ed.EvolveConfig.for_budget(300, 10**18)
     assert small == ed.EvolveConfig()
     assert large.num_steps * large.population_size >= 300
-    assert (large.num_steps - 2) * large.population_size <= 300
+    assert (large.num_steps - 2) * large.population_size <= 1.25 * 300

@@ -166,7 +166,7 @@ class EvolveConfig:
         config = cls.preset("default")
         if size <= REPEATING_SIZE:
             return config
-        steps = math.ceil(queries / LARGE_SPACE_POPULATION) + 1
+        steps = math.ceil(1.2 * queries / LARGE_SPACE_POPULATION) + 1  # a few children do repeat
         return config.replace(population_size=LARGE_SPACE_POPULATION, num_steps=max(steps, 2))
 
     def replace(self, **changes: Any) -> EvolveConfig:

@@ -15,7 +15,8 @@ from jaxtyping import Float, Int
 from ednag_jax.storage import write_atomic
 
 OPTIMUM_TOLERANCE = 1e-3
-JSON_DECIMALS = 5
+"""Percentage points within which an accuracy is the best; a hundredth of it where the unit is not percent."""
+JSON_DECIMALS = 6
 """Kept of every number in a result file: finer than the tables' own steps and than the tolerance."""
 
 
@@ -50,7 +51,7 @@ class Result:
 
     @property
     def at_optimum(self) -> np.ndarray:
-        """Whether each seed found the table's best, within 1e-3."""
+        """Whether each seed found the table's best, within `OPTIMUM_TOLERANCE`."""
         return self.is_optimal(self.best_accuracy)
 
     def share_at_optimum(self, queries: int | None = None) -> float:
@@ -67,10 +68,12 @@ class Result:
         return self.curve[:, min(queries, self.curve.shape[1]) - 1]
 
     def is_optimal(self, accuracy: Float[np.ndarray, "*s"]) -> np.ndarray:
-        """Returns which accuracies are the table's best, within 1e-3; ValueError where it is not known."""
+        """Returns which accuracies are the table's best, within the tolerance; ValueError where it is not known."""
         if self.benchmark["optimum"] is None:
             raise ValueError(f"the optimum of benchmark {self.benchmark['name']!r} is not known")
-        return accuracy >= self.benchmark["optimum"] - OPTIMUM_TOLERANCE
+        is_percent = self.benchmark["unit"].startswith("percent")
+        tolerance = OPTIMUM_TOLERANCE if is_percent else OPTIMUM_TOLERANCE / 100
+        return accuracy >= self.benchmark["optimum"] - tolerance
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the result as plain lists and numbers; NaN becomes None."""
