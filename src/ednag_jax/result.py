@@ -68,7 +68,7 @@ class Result:
         return self.curve[:, min(queries, self.curve.shape[1]) - 1]
 
     def is_optimal(self, accuracy: Float[np.ndarray, "*s"]) -> np.ndarray:
-        """Returns which accuracies are the table's best, within the tolerance; ValueError where it is not known."""
+        """Returns which accuracies are the table's best, within the tolerance; ValueError if unknown."""
         if self.benchmark["optimum"] is None:
             raise ValueError(f"the optimum of benchmark {self.benchmark['name']!r} is not known")
         is_percent = self.benchmark["unit"].startswith("percent")

@@ -25,7 +25,8 @@ class MobileNetV3(StagedSpace):
     """5 stages of 2 to 4 blocks, each block of kernel 3, 5 or 7 and expand ratio 3, 4 or 6; a resolution.
 
     The width multiplier is no choice: the latency table is for 1.2, the measured subnets are of 1.0, and the
-    predictor does not say. 7371^5 = 2.2 * 10^19 networks (the paper's 2 * 10^19), times the resolutions. Other resolutions: `MobileNetV3.with_resolutions`.
+    predictor does not say. 7371^5 = 2.2 * 10^19 networks (the paper's 2 * 10^19), times the resolutions.
+    Other resolutions: `MobileNetV3.with_resolutions`.
 
     >>> space = MobileNetV3()
     >>> space.size == 5 * 7371**5
