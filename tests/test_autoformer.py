@@ -157,7 +157,7 @@ def more_is_better(params, key, phenotype):
 def test_architectures_outside_the_range_rank_last(strategy):
     space = AutoFormer.of_size("tiny", params_range=(6.0, 8.0))
     benchmark = ed.Benchmark.from_function(space, more_is_better, jnp.float32(1), name="params")
-    result = ed.search(strategy, benchmark, seeds=4, queries=100)
+    result = ed.search(strategy, benchmark, seeds=4, queries=300)
     assert np.all((result.best_accuracy > 7.5) & (result.best_accuracy <= 8.0))
     assert result.num_invalid.sum() > 0
 
