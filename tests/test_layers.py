@@ -18,6 +18,7 @@ LAYERS = [
     "problem",
     "benchmarks",
     "networks",
+    "proxies",
     "fitness",
     "variation",
     "selection",

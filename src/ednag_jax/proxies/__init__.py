@@ -1,0 +1,23 @@
+"""Training-free proxies: what an untrained network says about how well it would train."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from jaxtyping import Array, Float
+
+from ednag_jax.proxies.fitness import ProxyFitness
+from ednag_jax.proxies.naswot import naswot
+from ednag_jax.proxies.size import flops, parameters
+from ednag_jax.proxies.synflow import synflow
+
+PROXIES: dict[str, Callable[..., Float[Array, ""]]] = {
+    "flops": flops,
+    "naswot": naswot,
+    "parameters": parameters,
+    "synflow": synflow,
+}
+"""Proxy name -> `proxy(network, variables, images, *inputs)`, a scalar, higher for networks thought better;
+pure, so that `jax.vmap` or `jax.lax.map` over variables or inputs scores many in one program."""
+
+__all__ = ["PROXIES", "ProxyFitness", "flops", "naswot", "parameters", "synflow"]

@@ -1,0 +1,204 @@
+"""Proxies against gradients, plain loops over ReLUs and counts; and as the fitness of a search."""
+
+import importlib
+import json
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import ednag_jax as ed
+from ednag_jax.networks import NasBench201Any, build, multiply_adds, num_parameters
+from ednag_jax.networks.nasbench201 import extract
+from ednag_jax.proxies import PROXIES, ProxyFitness, flops, naswot, parameters, synflow
+from ednag_jax.proxies.fitness import COUNTS
+from ednag_jax.proxies.naswot import code_kernel
+from ednag_jax.proxies.relu_inputs import fold_relu_inputs
+from ednag_jax.spaces import SPACES
+
+SMALL = {"channels": 4, "num_cells": 2}
+CELLS = [[3, 2, 4, 1, 3, 2], [2, 0, 3, 4, 1, 3], [1, 3, 2, 2, 0, 0]]
+
+
+@pytest.fixture(scope="module")
+def shared():
+    """The network of any cell, its variables, and images."""
+    images = jax.random.normal(jax.random.key(1), (6, 8, 8, 3))
+    network = NasBench201Any(num_classes=10, **SMALL)
+    return network, network.init(jax.random.key(0), images, jnp.zeros(6, jnp.int32)), images
+
+
+class Dense(nn.Module):
+    """Two linear layers around a ReLU and a normalisation."""
+
+    @nn.compact
+    def __call__(self, x, *, train):
+        x = nn.relu(nn.Dense(5, name="first")(x.reshape(len(x), -1)))
+        return nn.Dense(3, name="second")(nn.BatchNorm(use_running_average=not train)(x))
+
+
+@pytest.fixture(scope="module")
+def dense():
+    images = jax.random.normal(jax.random.key(1), (4, 2, 2, 1))
+    return Dense(), Dense().init(jax.random.key(0), images, train=False), images
+
+
+def test_synflow_of_two_layers_is_twice_the_product_of_their_absolute_weights(dense):
+    network, variables, images = dense
+    first, second = (np.abs(variables["params"][name]["kernel"]) for name in ("first", "second"))
+    expected = 2 * (np.ones(4) @ first @ second).sum()
+    np.testing.assert_allclose(synflow(network, variables, images), np.log10(expected), atol=1e-5)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_synflow_is_the_sum_of_weight_times_gradient_in_the_network_of_the_cell(shared, cell):
+    network, variables, images = shared
+    own = extract(variables, cell)
+    absolute = jax.tree.map(jnp.abs, own["params"])
+    # scale 1, shift 0, mean 0 and variance 1 - epsilon make a normalisation the identity
+    plain = jax.tree_util.tree_map_with_path(
+        lambda path, x: jnp.zeros_like(x) if path[-1].key == "bias" else x, absolute
+    )
+    stats = jax.tree_util.tree_map_with_path(
+        lambda path, x: jnp.full_like(x, 1 - 1e-5) if path[-1].key == "var" else jnp.zeros_like(x),
+        own["batch_stats"],
+    )
+    module = build("nasbench201", cell, num_classes=10, **SMALL)
+
+    def total(params):
+        return module.apply({"params": params, "batch_stats": stats}, jnp.ones((1, 8, 8, 3))).sum()
+
+    products = jax.tree_util.tree_map_with_path(
+        lambda path, w, g: jnp.abs(w * g).sum() if path[-1].key == "kernel" else 0.0,
+        plain,
+        jax.grad(total)(plain),
+    )
+    expected = np.log10(sum(jax.tree.leaves(products)))
+    np.testing.assert_allclose(synflow(network, variables, images, jnp.array(cell)), expected, rtol=1e-4)
+    np.testing.assert_allclose(synflow(module, own, images), expected, rtol=1e-4)
+
+
+def test_synflow_of_a_cell_that_passes_nothing_is_minus_infinity(shared):
+    assert synflow(*shared, jnp.zeros(6, jnp.int32)) == -jnp.inf
+
+
+def test_kernel_of_relu_codes_counts_agreeing_units(dense):
+    network, variables, images = dense
+    first = variables["params"]["first"]
+    codes = np.asarray(images).reshape(4, -1) @ np.asarray(first["kernel"]) + np.asarray(first["bias"]) > 0
+    expected = [[(a == b).sum() for b in codes] for a in codes]
+    np.testing.assert_array_equal(code_kernel(network, variables, images), expected)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_kernel_of_any_cell_is_that_of_the_network_built(shared, cell):
+    network, variables, images = shared
+    module = build("nasbench201", cell, num_classes=10, **SMALL)
+    built = code_kernel(module, extract(variables, cell), images)
+    # a unit within rounding of 0 may fall on either side
+    np.testing.assert_allclose(
+        code_kernel(network, variables, images, jnp.array(cell)), built, atol=2, rtol=1e-3
+    )
+    assert float(built[0, 0]) == built.diagonal().max()
+
+
+def test_naswot_is_the_log_determinant_and_minus_infinity_for_images_seen_alike(shared):
+    network, variables, images = shared
+    cell = jnp.array(CELLS[0])
+    kernel = np.asarray(code_kernel(network, variables, images, cell), np.float64)
+    expected = np.linalg.slogdet(kernel).logabsdet
+    np.testing.assert_allclose(naswot(network, variables, images, cell), expected, rtol=1e-5)
+    assert naswot(network, variables, jnp.tile(images[:1], (6, 1, 1, 1)), cell) == -jnp.inf
+
+
+def test_relus_in_loops_are_met_in_every_pass_and_the_results_stay():
+    def function(x):
+        def body(carry, row):
+            return nn.relu(carry - row), None
+
+        return jax.lax.scan(body, nn.relu(x), jnp.array([1.0, 2.0]))[0]
+
+    met = fold_relu_inputs(function, lambda folded, x, place: folded + x, 0.0, jnp.array(5.0))
+    assert float(met) == 5 + 4 + 2
+    places = []
+    fold_relu_inputs(function, lambda folded, x, place: places.append(place) or folded, 0.0, jnp.array(5.0))
+    assert None in places
+    assert 0 in places
+
+
+def test_sizes_are_those_of_the_network(shared):
+    _, variables, images = shared
+    cell = CELLS[0]
+    module, own = build("nasbench201", cell, num_classes=10, **SMALL), extract(variables, cell)
+    assert parameters(module, own, images) == num_parameters(module)
+    assert flops(module, own, images) == multiply_adds(module, (8, 8, 3))
+    fitness = ProxyFitness("nasbench201", "flops", **SMALL)
+    params = fitness.params(jax.random.key(0))
+    assert fitness(params, jax.random.key(0), jnp.array([cell]))[0] == multiply_adds(module)
+
+
+@pytest.mark.parametrize("name", ["synflow", "naswot"])
+def test_fitness_of_a_population_is_the_proxy_of_each(shared, name):
+    network, variables, images = shared
+    fitness = ProxyFitness("nasbench201", name, **SMALL)
+    cells = jnp.array(CELLS)
+    scores = jax.jit(fitness)((variables, images), jax.random.key(0), cells)
+    each = [PROXIES[name](network, variables, images, cell) for cell in cells]
+    np.testing.assert_allclose(scores, np.array(each), rtol=1e-3)
+    assert len(set(np.asarray(scores).tolist())) == len(CELLS)
+
+
+@pytest.mark.parametrize("space_name", sorted(COUNTS))
+def test_parameters_are_a_fitness_for_every_space(space_name):
+    fitness = ProxyFitness(space_name)
+    phenotype = SPACES[space_name].random(jax.random.key(0), 2)
+    scores = fitness(fitness.params(jax.random.key(0)), jax.random.key(0), phenotype)
+    module = build(space_name, phenotype[1], num_classes=10)
+    shape = (224, 224, 3) if space_name.startswith("autoformer") else (32, 32, 3)
+    assert float(scores[1]) == num_parameters(module, shape)
+
+
+def test_every_space_has_a_count():
+    assert set(COUNTS) == set(SPACES)
+
+
+def search(fitness, params, root=0, **settings):
+    benchmark = ed.Benchmark.from_function(SPACES["nasbench201"], fitness, params, name=fitness.proxy)
+    return ed.search("ednag", benchmark, seeds=2, root=root, **settings)
+
+
+def test_search_for_parameters_finds_a_large_network_and_equal_fitnesses_share_one_program(compilations):
+    result = search(ProxyFitness("nasbench201"), ())
+    largest = num_parameters(build("nasbench201", [3] * 6, num_classes=10))
+    assert np.all(result.best_accuracy == largest)
+    compilations.count = 0
+    search(ProxyFitness("nasbench201"), (), root=1)
+    assert compilations.count == 0
+
+
+@pytest.mark.slow
+def test_search_runs_on_naswot(shared):
+    _, variables, images = shared
+    fitness = ProxyFitness("nasbench201", "naswot", **SMALL)
+    result = search(fitness, (variables, images), queries=60)
+    random = fitness(
+        (variables, images), jax.random.key(0), SPACES["nasbench201"].random(jax.random.key(0), 20)
+    )
+    assert np.all(result.best_accuracy > np.median(random))
+
+
+def test_unknown_names_and_spaces_without_a_shared_network_are_refused():
+    with pytest.raises(ValueError, match="proxy"):
+        ProxyFitness("nasbench201", "zen")
+    with pytest.raises(ValueError, match="take proxy='parameters'"):
+        ProxyFitness("darts", "naswot")
+
+
+def test_validation_without_data_takes_noise_and_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("EDNAG_DATA_DIR", raising=False)
+    importlib.import_module("ednag_jax.experiments.validate_proxies").run(out=tmp_path, smoke=True)
+    stored = json.loads((tmp_path / "results.json").read_text())
+    assert stored["settings"]["real_images"] is False
+    assert all(len(result["scores"]) == 8 for result in stored["results"].values())
