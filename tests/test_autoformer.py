@@ -175,6 +175,7 @@ def file(data_dir):
 
 
 @pytest.mark.parametrize("dataset", measured_autoformer.DATASETS)
+@pytest.mark.slow
 def test_the_table_says_what_the_file_says_and_nothing_of_others(dataset, file, data_dir):
     benchmark = measured_autoformer.load(dataset, directory=data_dir)
     texts = [

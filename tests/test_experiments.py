@@ -26,6 +26,7 @@ def test_smoke(name, tmp_path, capsys):
     assert list((tmp_path / name).iterdir())
 
 
+@pytest.mark.slow
 def test_reproduction_of_nasbench201_writes_all_it_promises(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("EDNAG_DATA_DIR", raising=False)
     importlib.import_module("ednag_jax.experiments.reproduce_nb201").run(out=tmp_path, smoke=True)

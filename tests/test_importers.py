@@ -351,6 +351,7 @@ def imported(content, tmp_path, layout="zip"):
     return import_file("transnas101", path, tmp_path / "data")
 
 
+@pytest.mark.slow
 def test_transnas_import_gives_the_real_table_back(real_trans, tmp_path):
     target = imported(database(real_trans, slice(None, None, -1)), tmp_path)
     with np.load(target, allow_pickle=False) as made:
@@ -473,6 +474,7 @@ def real_201(data_dir):
         return {key: file[key] for key in file.files if key == "ops" or key.endswith(("_valid", "_test"))}
 
 
+@pytest.mark.slow
 def test_nats_import_gives_the_real_table_back(real_201, tmp_path, monkeypatch):
     api = FakeApi(real_201)
     monkeypatch.setattr(import201, "opened", lambda folder: api)

@@ -214,6 +214,7 @@ SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ed.STRATEGIES if 
 
 
 @pytest.mark.parametrize("strategy", ["ednag", *SLOW])
+@pytest.mark.slow
 def test_every_strategy_searches_it_and_counts_networks_once(strategy, benchmark):
     result = ed.search(strategy, benchmark, seeds=3, queries=60)
     assert result.queries.tolist() == [60] * 3

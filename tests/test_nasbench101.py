@@ -485,6 +485,7 @@ STRATEGIES = [
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.slow
 def test_every_strategy_spends_its_budget(strategy, benchmark):
     result = ed.search(strategy, benchmark, seeds=3, queries=60)
     assert result.queries.tolist() == [60, 60, 60]

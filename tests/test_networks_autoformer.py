@@ -146,6 +146,7 @@ def test_blocks_beyond_the_depth_do_not_matter():
 
 
 @pytest.mark.parametrize("seed", [0, 1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_one_training_step_moves_every_array_and_lowers_the_loss(seed):
     architecture = SHORT.decode(jax.random.normal(jax.random.key(seed), (SHORT.genotype_size,)))
     network = autoformer.build(architecture, num_classes=4, space=SHORT, patch_size=PATCH)

@@ -148,6 +148,7 @@ def plain_darts_count(text, channels=36, num_cells=20, num_classes=10):
 
 
 @pytest.mark.parametrize("name", list(COUNTS))
+@pytest.mark.slow
 def test_built_networks_have_as_many_parameters_as_the_formula(name):
     """Architectures drawn at random, one at the published size."""
     drawn = SPACES[name].random(jax.random.key(0), 5)
@@ -157,6 +158,7 @@ def test_built_networks_have_as_many_parameters_as_the_formula(name):
         assert num_parameters(build(name, phenotype, num_classes=7, **TINY[name])) == count
 
 
+@pytest.mark.slow
 def test_nasbench101_networks_of_the_table_have_its_parameters(data_dir):
     table = read_table(data_dir)
     rows = np.random.default_rng(1).integers(0, len(table["params"]), 10)

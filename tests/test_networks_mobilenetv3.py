@@ -76,6 +76,7 @@ def plain_count(config, width, num_classes=1000):
 
 
 @pytest.mark.parametrize("width", [1.0, 1.2])
+@pytest.mark.slow
 def test_number_of_parameters_is_the_sum_of_the_layers_formulas(width):
     architectures = jnp.stack([*SPACE.random(jax.random.key(1), 2), SMALLEST, LARGEST])
     expected = [plain_count(SPACE.to_config(architecture), width) for architecture in architectures]
@@ -263,6 +264,7 @@ def test_blocks_beyond_a_depth_do_not_matter():
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
+@pytest.mark.slow
 def test_one_training_step_moves_every_array_and_lowers_the_loss(seed):
     network = mobilenetv3.build(small_network(seed), num_classes=4, width=0.25)
     rng = np.random.default_rng(seed)
