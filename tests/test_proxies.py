@@ -2,6 +2,7 @@
 
 import importlib
 import json
+from functools import partial
 
 import flax.linen as nn
 import jax
@@ -11,8 +12,9 @@ import pytest
 
 import ednag_jax as ed
 from ednag_jax.networks import NasBench201Any, build, multiply_adds, num_parameters
+from ednag_jax.networks.autoformer import AutoFormerNet, Block
 from ednag_jax.networks.nasbench201 import extract
-from ednag_jax.proxies import PROXIES, ProxyFitness, flops, naswot, parameters, synflow
+from ednag_jax.proxies import PROXIES, ProxyFitness, dss, flops, naswot, parameters, synflow
 from ednag_jax.proxies.fitness import COUNTS
 from ednag_jax.proxies.naswot import code_kernel
 from ednag_jax.proxies.relu_inputs import fold_relu_inputs
@@ -27,7 +29,16 @@ def shared():
     """The network of any cell, its variables, and images."""
     images = jax.random.normal(jax.random.key(1), (6, 8, 8, 3))
     network = NasBench201Any(num_classes=10, **SMALL)
-    return network, network.init(jax.random.key(0), images, jnp.zeros(6, jnp.int32)), images
+    return network, jax.jit(network.init)(jax.random.key(0), images, jnp.zeros(6, jnp.int32)), images
+
+
+@pytest.fixture(scope="module")
+def score(shared):
+    """`score(name, cell)`: a proxy, or the kernel of codes, of a cell; one program for all cells."""
+    network, variables, images = shared
+    functions = {"synflow": synflow, "naswot": naswot, "kernel": code_kernel}
+    programs = {name: jax.jit(partial(function, network)) for name, function in functions.items()}
+    return lambda name, cell, images=images: programs[name](variables, images, jnp.array(cell))
 
 
 class Dense(nn.Module):
@@ -53,8 +64,8 @@ def test_synflow_of_two_layers_is_twice_the_product_of_their_absolute_weights(de
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_synflow_is_the_sum_of_weight_times_gradient_in_the_network_of_the_cell(shared, cell):
-    network, variables, images = shared
+def test_synflow_is_the_sum_of_weight_times_gradient_in_the_network_of_the_cell(shared, score, cell):
+    _, variables, images = shared
     own = extract(variables, cell)
     absolute = jax.tree.map(jnp.abs, own["params"])
     # scale 1, shift 0, mean 0 and variance 1 - epsilon make a normalisation the identity
@@ -76,12 +87,12 @@ def test_synflow_is_the_sum_of_weight_times_gradient_in_the_network_of_the_cell(
         jax.grad(total)(plain),
     )
     expected = np.log10(sum(jax.tree.leaves(products)))
-    np.testing.assert_allclose(synflow(network, variables, images, jnp.array(cell)), expected, rtol=1e-4)
-    np.testing.assert_allclose(synflow(module, own, images), expected, rtol=1e-4)
+    np.testing.assert_allclose(score("synflow", cell), expected, rtol=1e-4)
+    np.testing.assert_allclose(jax.jit(partial(synflow, module))(own, images), expected, rtol=1e-4)
 
 
-def test_synflow_of_a_cell_that_passes_nothing_is_minus_infinity(shared):
-    assert synflow(*shared, jnp.zeros(6, jnp.int32)) == -jnp.inf
+def test_synflow_of_a_cell_that_passes_nothing_is_minus_infinity(score):
+    assert score("synflow", [0] * 6) == -jnp.inf
 
 
 def test_kernel_of_relu_codes_counts_agreeing_units(dense):
@@ -93,24 +104,21 @@ def test_kernel_of_relu_codes_counts_agreeing_units(dense):
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_kernel_of_any_cell_is_that_of_the_network_built(shared, cell):
-    network, variables, images = shared
+def test_kernel_of_any_cell_is_that_of_the_network_built(shared, score, cell):
+    _, variables, images = shared
     module = build("nasbench201", cell, num_classes=10, **SMALL)
-    built = code_kernel(module, extract(variables, cell), images)
+    built = jax.jit(partial(code_kernel, module))(extract(variables, cell), images)
     # a unit within rounding of 0 may fall on either side
-    np.testing.assert_allclose(
-        code_kernel(network, variables, images, jnp.array(cell)), built, atol=2, rtol=1e-3
-    )
+    np.testing.assert_allclose(score("kernel", cell), built, atol=2, rtol=1e-3)
     assert float(built[0, 0]) == built.diagonal().max()
 
 
-def test_naswot_is_the_log_determinant_and_minus_infinity_for_images_seen_alike(shared):
-    network, variables, images = shared
-    cell = jnp.array(CELLS[0])
-    kernel = np.asarray(code_kernel(network, variables, images, cell), np.float64)
+def test_naswot_is_the_log_determinant_and_minus_infinity_for_images_seen_alike(shared, score):
+    cell, images = CELLS[0], shared[2]
+    kernel = np.asarray(score("kernel", cell), np.float64)
     expected = np.linalg.slogdet(kernel).logabsdet
-    np.testing.assert_allclose(naswot(network, variables, images, cell), expected, rtol=1e-5)
-    assert naswot(network, variables, jnp.tile(images[:1], (6, 1, 1, 1)), cell) == -jnp.inf
+    np.testing.assert_allclose(score("naswot", cell), expected, rtol=1e-5)
+    assert score("naswot", cell, jnp.tile(images[:1], (6, 1, 1, 1))) == -jnp.inf
 
 
 def test_relus_in_loops_are_met_in_every_pass_and_the_results_stay():
@@ -140,12 +148,12 @@ def test_sizes_are_those_of_the_network(shared):
 
 
 @pytest.mark.parametrize("name", ["synflow", "naswot"])
-def test_fitness_of_a_population_is_the_proxy_of_each(shared, name):
-    network, variables, images = shared
+def test_fitness_of_a_population_is_the_proxy_of_each(shared, score, name):
+    _, variables, images = shared
     fitness = ProxyFitness("nasbench201", name, **SMALL)
     cells = jnp.array(CELLS)
     scores = jax.jit(fitness)((variables, images), jax.random.key(0), cells)
-    each = [PROXIES[name](network, variables, images, cell) for cell in cells]
+    each = [score(name, cell) for cell in CELLS]
     np.testing.assert_allclose(scores, np.array(each), rtol=1e-3)
     assert len(set(np.asarray(scores).tolist())) == len(CELLS)
 
@@ -187,6 +195,30 @@ def test_search_runs_on_naswot(shared):
         (variables, images), jax.random.key(0), SPACES["nasbench201"].random(jax.random.key(0), 20)
     )
     assert np.all(result.best_accuracy > np.median(random))
+
+
+def test_dss_is_nuclear_norms_of_attention_and_products_of_mlps():
+    network, images = AutoFormerNet(12, (Block(1, 20), Block(2, 16)), 3, patch_size=4), jnp.zeros((2, 8, 8, 3))
+    variables = jax.jit(partial(network.init, train=False))(jax.random.key(0), images)
+    absolute = jax.tree.map(jnp.abs, variables["params"])
+
+    def total(params):
+        return network.apply({"params": params}, jnp.ones((1, 8, 8, 3)), train=False).sum()
+
+    gradient, expected = jax.jit(jax.grad(total))(absolute), 0.0
+    for block in ("block_0", "block_1"):
+        weight, slope = absolute[block], gradient[block]
+        for layer in ("mlp_in", "mlp_out"):
+            expected += float(jnp.abs(weight[layer]["kernel"] * slope[layer]["kernel"]).sum())
+        for layer, flat in (("qkv", lambda w: w.reshape(12, -1)), ("out", lambda w: w.reshape(-1, 12))):
+            pair = [flat(np.asarray(tree["attention"][layer]["kernel"])) for tree in (weight, slope)]
+            expected += np.prod([np.linalg.norm(matrix, "nuc") for matrix in pair])
+    assert expected > 0
+    np.testing.assert_allclose(jax.jit(partial(dss, network))(variables, images), expected, rtol=1e-3)
+
+
+def test_registry_names_its_functions():
+    assert all(name == proxy.__name__ for name, proxy in PROXIES.items())
 
 
 def test_unknown_names_and_spaces_without_a_shared_network_are_refused():

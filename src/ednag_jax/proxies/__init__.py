@@ -6,18 +6,21 @@ from collections.abc import Callable
 
 from jaxtyping import Array, Float
 
+from ednag_jax.proxies.dss import dss
 from ednag_jax.proxies.fitness import ProxyFitness
 from ednag_jax.proxies.naswot import naswot
 from ednag_jax.proxies.size import flops, parameters
 from ednag_jax.proxies.synflow import synflow
 
 PROXIES: dict[str, Callable[..., Float[Array, ""]]] = {
+    "dss": dss,
     "flops": flops,
     "naswot": naswot,
     "parameters": parameters,
     "synflow": synflow,
 }
 """Proxy name -> `proxy(network, variables, images, *inputs)`, a scalar, higher for networks thought better;
-pure, so that `jax.vmap` or `jax.lax.map` over variables or inputs scores many in one program."""
+pure, so that `jax.vmap` or `jax.lax.map` over variables or inputs scores many in one program;
+`dss` is for AutoFormer networks. Call them under `jax.jit`: op by op they take many times as long."""
 
-__all__ = ["PROXIES", "ProxyFitness", "flops", "naswot", "parameters", "synflow"]
+__all__ = ["PROXIES", "ProxyFitness", "dss", "flops", "naswot", "parameters", "synflow"]

@@ -77,7 +77,7 @@ class ProxyFitness:
         key_weights, key_images = jax.random.split(key)
         images = jax.random.normal(key_images, (32, 32, 32, 3)) if images is None else images
         phenotype = jnp.zeros(SPACES[self.space_name].num_fields, jnp.int32)
-        return self._network().init(key_weights, images[:1], phenotype), images
+        return jax.jit(self._network().init)(key_weights, images[:1], phenotype), images
 
     def __call__(self, params: Params, key: KeyArray, phenotype: Int[Array, "n e"]) -> Float[Array, " n"]:
         """Returns the proxy of each architecture, one network after the other."""

@@ -31,7 +31,7 @@ def flops(
 
 def nasbench201_flops_table(
     *, num_classes: int, channels: int = 16, num_cells: int = 5, image_size: int = 32
-) -> Float[Array, "1+o"]:
+) -> Float[Array, " k"]:
     """Returns multiply-adds of the network without cells, then what an edge adds with each operation (host).
 
     Exact, as edges add up: see `networks.counting.multiply_adds`, which counts the six networks of one op each.

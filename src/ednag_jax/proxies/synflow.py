@@ -20,10 +20,11 @@ def synflow(
 ) -> Float[Array, ""]:
     """Returns log10 of the sum over weights of |w dR/dw|, R the sum of logits for one input of ones.
 
-    As zero-cost-nas computes it: weights are absolute, normalisation is left out, biases are absolute and count
-    as no weight. Then nothing is negative, so the sum is the derivative of R along the weights themselves, one
-    forward pass with a tangent. -inf where no path of weights leads to the logits; for networks of
-    ReLUs, pooling and linear layers, as others are not linear in their input.
+    As zero-cost-nas computes it: weights are absolute and batch normalisation is left out. Then nothing is
+    negative, so the sum is the derivative of R along the weights themselves: one forward pass with a tangent.
+    Biases are left out, where zero-cost-nas keeps their absolute values; NAS-Bench-201's networks have one at
+    the logits only, where it makes no difference. -inf where no path of weights leads to the logits. For
+    networks of ReLUs, pooling and linear layers, as others are not linear in their input.
 
     Args:
         network: a flax module, called as `network(images, *inputs, train=False)`.
@@ -39,7 +40,7 @@ def synflow(
             logits: Any = network.apply({**variables, "params": params}, ones, *inputs, train=False)
         return jnp.sum(logits)
 
-    # a bias would count as signal without input, 1e30 times too much
+    # a bias does not scale with the input: it would weigh 1e30 times too much
     unbiased = jax.tree_util.tree_map_with_path(
         lambda path, leaf: jnp.zeros_like(leaf) if path[-1].key == "bias" else leaf, absolute
     )
