@@ -3,6 +3,7 @@
 import math
 from functools import partial
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -33,6 +34,7 @@ from ednag_jax.networks import (
     NasBench201Any,
     build,
     darts,
+    initialise,
     nasbench101,
     nasbench201,
     num_parameters,
@@ -182,10 +184,21 @@ SCORED = jnp.array([[3, 2, 4, 1, 0, 3], [0, 2, 2, 3, 3, 4], [1, 1, 1, 1, 1, 1]])
 def test_both_kernels_of_any_cell_start_as_torchs_do():
     """U(-1, 1) / sqrt(inputs of a pixel of the output), edge by edge."""
     for size, bound in ((1, 1 / 3), (3, 1 / 9)):
-        kernels = np.asarray(nasbench201.STACKED_INIT(jax.random.key(size), (6, size, size, 9, 9)))
+        draw = partial(nasbench201.STACKED_INIT, shape=(6, size, size, 9, 9))
+        kernels = np.asarray(jax.jit(draw, compiler_options=QUICK)(jax.random.key(size)))
         greatest = np.abs(kernels.reshape(6, -1)).max(axis=1)
         assert np.all((greatest <= bound) & (greatest > 0.9 * bound))
         np.testing.assert_allclose(kernels.std(), bound / 3**0.5, rtol=0.1)
+
+
+def test_variables_of_many_networks_are_those_of_each():
+    """Drawn in one program, and the numbers that flax draws."""
+    module, keys = nn.Dense(2), jax.random.split(jax.random.key(0), 3)
+    many = initialise(module, keys, (4, 4, 3))
+    for row, key in enumerate(keys):
+        own = jax.tree.map(lambda leaf, row=row: leaf[row], many)
+        for expected in (initialise(module, key, (4, 4, 3)), module.init(key, jnp.zeros((1, 4, 4, 3)))):
+            jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-6), own, expected)
 
 
 @pytest.fixture(scope="module")

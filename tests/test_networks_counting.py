@@ -187,7 +187,7 @@ def test_multiply_adds_of_a_convolution_and_a_product():
 
     class Layers(nn.Module):
         @nn.compact
-        def __call__(self, x, train):
+        def __call__(self, x):
             x = conv(12, 5, stride=2, name="a")(x)  # 9 x 11 -> 5 x 6
             x = conv(24, 3, groups=4, dilation=2, name="b")(x)
             return nn.Dense(7)(x.reshape(x.shape[0], -1))
@@ -199,7 +199,7 @@ def test_multiply_adds_of_a_convolution_and_a_product():
 def test_multiply_adds_count_loops_and_the_costliest_branch():
     class Loops(nn.Module):
         @nn.compact
-        def __call__(self, x, train):
+        def __call__(self, x):
             kernel = self.param("kernel", nn.initializers.ones, (3, 3))
             x, _ = jax.lax.scan(lambda y, _: (y @ kernel, None), x, None, length=4)
             return jax.lax.cond(x[0, 0, 0, 0] > 0, lambda y: y @ kernel @ kernel, lambda y: y, x)

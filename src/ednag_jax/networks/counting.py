@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from math import prod
 from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 
-CIFAR_SHAPE = (32, 32, 3)
+from ednag_jax.networks.variables import CIFAR_SHAPE, image_batch, variable_shapes
 
 
 def num_parameters(module: nn.Module, image_shape: tuple[int, int, int] = CIFAR_SHAPE, *inputs: Any) -> int:
     """Returns how many numbers are trained; running averages are not.
 
     Args:
-        module: called as `module(images, *inputs, train=...)`.
+        module: called as `module(images, *inputs)`.
         image_shape: (h, w, c) of one image.
         *inputs: further arrays that the module takes, or their shapes.
     """
-    leaves = jax.tree.leaves(_variables(module, image_shape, inputs)["params"])
+    leaves = jax.tree.leaves(variable_shapes(module, image_shape, *inputs)["params"])
     return sum(prod(leaf.shape) for leaf in leaves)
 
 
@@ -35,12 +33,12 @@ def multiply_adds(module: nn.Module, image_shape: tuple[int, int, int] = CIFAR_S
     count. Of a conditional the costliest branch counts, of a while loop one pass.
 
     Args:
-        module: called as `module(images, *inputs, train=False)`.
+        module: called as `module(images, *inputs)`.
         image_shape: (h, w, c) of one image.
         *inputs: further arrays that the module takes, or their shapes.
     """
-    variables = _variables(module, image_shape, inputs)
-    program = jax.make_jaxpr(partial(module.apply, train=False))(variables, _images(image_shape), *inputs)
+    variables = variable_shapes(module, image_shape, *inputs)
+    program = jax.make_jaxpr(module.apply)(variables, image_batch(image_shape), *inputs)
     return _count(program.jaxpr)
 
 
@@ -51,16 +49,6 @@ def conv_norm_size(inputs: Any, outputs: Any, size: int) -> Any:
     464
     """
     return size * size * inputs * outputs + 2 * outputs
-
-
-def _images(image_shape: tuple[int, int, int]) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
-
-
-def _variables(module: nn.Module, image_shape: tuple[int, int, int], inputs: tuple[Any, ...]) -> Any:
-    """Returns the shapes of the module's variables."""
-    initialise = partial(module.init, train=False)
-    return jax.eval_shape(initialise, jax.random.key(0), _images(image_shape), *inputs)
 
 
 def _count(jaxpr: Jaxpr) -> int:
