@@ -23,7 +23,7 @@ AUXILIARY_SIZE = 8
 """Height and width that the auxiliary head reads: a quarter of CIFAR's."""
 
 
-class DartsNetwork(nn.Module):
+class DartsNet(nn.Module):
     """The network of one pair of cells.
 
     With `auxiliary`, the auxiliary head's logits are sown as `auxiliary` into the collection `intermediates`.
@@ -186,11 +186,11 @@ def build(
     channels: int = 36,
     num_cells: int = 20,
     auxiliary: bool = False,
-) -> DartsNetwork:
+) -> DartsNet:
     """Returns the network of one pair of cells; `channels` and `num_cells` default to the published size."""
     genes = np.asarray(phenotype).reshape(len(CELLS), NUM_EDGES, 2)
     normal, reduce = (tuple((OPS[op], source) for source, op in cell) for cell in genes.tolist())
-    return DartsNetwork(normal, reduce, num_classes, channels, num_cells, auxiliary)
+    return DartsNet(normal, reduce, num_classes, channels, num_cells, auxiliary)
 
 
 def parameter_count(

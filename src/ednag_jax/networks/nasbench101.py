@@ -30,7 +30,7 @@ KERNEL_INIT = nn.initializers.variance_scaling(1.0, "fan_in", "truncated_normal"
 MOMENTUM = 0.997
 
 
-class NasBench101Network(nn.Module):
+class NasBench101Net(nn.Module):
     """The network of one module."""
 
     matrix: tuple[tuple[int, ...], ...]
@@ -133,11 +133,11 @@ def build(
     channels: int = 128,
     num_stacks: int = 3,
     num_modules: int = 3,
-) -> NasBench101Network:
+) -> NasBench101Net:
     """Returns the network of one module; the settings default to the published size."""
     matrix, labels = pruned_module(jnp.asarray(phenotype))
     rows = tuple(tuple(row) for row in matrix.tolist())
-    return NasBench101Network(rows, tuple(map(int, labels)), num_classes, channels, num_stacks, num_modules)
+    return NasBench101Net(rows, tuple(map(int, labels)), num_classes, channels, num_stacks, num_modules)
 
 
 def parameter_count(

@@ -37,7 +37,7 @@ EDGES_FROM = tuple(
 STACKED_INIT = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform", batch_axis=0)
 
 
-class NasBench201Network(nn.Module):
+class NasBench201Net(nn.Module):
     """The network of one cell."""
 
     ops: tuple[int, ...]
@@ -188,9 +188,9 @@ def matrix_convolution(
 
 def build(
     phenotype: HostPhenotype, *, num_classes: int, channels: int = 16, num_cells: int = 5
-) -> NasBench201Network:
+) -> NasBench201Net:
     """Returns the network of one cell; `channels` and `num_cells` default to the published size."""
-    return NasBench201Network(tuple(int(op) for op in phenotype), num_classes, channels, num_cells)
+    return NasBench201Net(tuple(int(op) for op in phenotype), num_classes, channels, num_cells)
 
 
 def parameter_count(

@@ -33,7 +33,7 @@ MICRO_BLOCKS = (3, 0, 3, 0, 3)
 KERNEL_INIT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
-class TransNas101Network(nn.Module):
+class TransNas101Net(nn.Module):
     """A stack of blocks, each of two cells or two residual blocks, of which the first doubles and halves."""
 
     blocks: tuple[int, ...]
@@ -84,18 +84,18 @@ def _plan(blocks: Sequence[int], channels: int) -> list[tuple[int, int]]:
 
 def build_micro(
     phenotype: HostPhenotype, *, num_classes: int, channels: int = 64, num_cells: int = 2
-) -> TransNas101Network:
+) -> TransNas101Net:
     """Returns the network of one cell; `channels` and `num_cells` default to the published size."""
     cell = tuple(OPS[int(op)] for op in phenotype)
-    return TransNas101Network(MICRO_BLOCKS, cell, num_classes, channels, num_cells)
+    return TransNas101Net(MICRO_BLOCKS, cell, num_classes, channels, num_cells)
 
 
 def build_macro(
     phenotype: HostPhenotype, *, num_classes: int, channels: int = 64, num_cells: int = 2
-) -> TransNas101Network:
+) -> TransNas101Net:
     """Returns the network of one stack; `channels` and `num_cells` default to the published size."""
     blocks = tuple(int(block) for block in phenotype if block >= 0)
-    return TransNas101Network(blocks, None, num_classes, channels, num_cells)
+    return TransNas101Net(blocks, None, num_classes, channels, num_cells)
 
 
 def micro_parameter_count(

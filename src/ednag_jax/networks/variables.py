@@ -22,7 +22,7 @@ def initialise(
     """Returns the variables that training starts from, `params` and where there are any `batch_stats`.
 
     `jax.jit(module.init)` draws the same numbers, but takes XLA some 2 s a parameter array to compile for a
-    CPU. This leaves out the optimisations, which a program that runs once does not need, and is a quarter of it.
+    CPU. This leaves out optimisations, which a program that runs once does not need, and is a quarter of it.
 
     Args:
         module: called as `module(images, *inputs)`.
