@@ -3,8 +3,8 @@
 Command: `python -m ednag_jax.experiments.validate_proxies`; about three minutes on 2 cores.
 
 Expected (300 cells, seed 0, weights drawn once and shared, 32 images): Kendall's tau with the published SynFlow
->= 0.8 (measured 0.956) and with the published NASWOT >= 0.6 (measured 0.951); 1 for parameters. Beside it stands
-tau with the validation accuracy, which is what a proxy is for: 0.53, 0.54, and 0.48 for parameters.
+>= 0.8 (measured 0.956) and with the published NASWOT >= 0.6 (measured 0.951); 1 for parameters. Beside it
+stands tau with the validation accuracy, which is what a proxy is for: 0.53, 0.54, and 0.48 for parameters.
 """
 
 from __future__ import annotations
