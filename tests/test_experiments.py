@@ -39,6 +39,7 @@ def test_reproduction_of_nasbench201_writes_all_it_promises(tmp_path, monkeypatc
     assert len(stored["results"]) == 15
 
 
+@pytest.mark.slow
 def test_reproduction_with_test_accuracy_says_so(tmp_path, data_dir, capsys):
     importlib.import_module("ednag_jax.experiments.reproduce_nb201").run(
         out=tmp_path, smoke=True, data_dir=data_dir

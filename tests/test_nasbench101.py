@@ -222,6 +222,7 @@ def test_id_is_the_same_over_any_leading_axes():
     np.testing.assert_array_equal(jax.vmap(SPACE.arch_id)(modules), flat)
 
 
+@pytest.mark.slow
 def test_official_hash_is_the_official_one(rows, data_dir):
     hashes = np.load(data_dir / "nasbench101" / "hash_md5.npy")
     rng = np.random.default_rng(4)

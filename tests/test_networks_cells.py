@@ -217,6 +217,7 @@ def any_run():
 
 
 @pytest.mark.parametrize("row", range(len(SCORED)))
+@pytest.mark.slow
 def test_any_cell_computes_what_the_built_cell_does(any_run, row):
     """In evaluation and in training, running averages included; many cells in one program."""
     images, stacked, results = any_run
@@ -307,6 +308,7 @@ TRAINED = [
 
 
 @pytest.mark.parametrize(("name", "seed"), TRAINED)
+@pytest.mark.slow
 def test_one_step_of_training_lowers_the_loss(name, seed):
     images, labels = drawn_images(4, 16, 16, 3), jnp.arange(4) % 3
     phenotype = SPACES[name].random(jax.random.key(seed), 1)[0]

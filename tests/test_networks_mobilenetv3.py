@@ -115,6 +115,7 @@ def test_mobilenetv3_large_made_of_these_blocks_has_torchvisions_size():
 
 
 @pytest.mark.parametrize("resolution", [160, 208])
+@pytest.mark.slow
 def test_layers_of_width_1_2_are_those_of_the_latency_table(data_dir, resolution):
     """Its keys say channels, image sizes, strides, skips, excitations and activations of every block."""
     file = data_dir / "ofa_mobilenetv3" / "ofa_note10_latency_lut.json"

@@ -64,6 +64,7 @@ def test_synflow_of_two_layers_is_twice_the_product_of_their_absolute_weights(de
 
 
 @pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.slow
 def test_synflow_is_the_sum_of_weight_times_gradient_in_the_network_of_the_cell(shared, score, cell):
     _, variables, images = shared
     own = extract(variables, cell)
@@ -91,6 +92,7 @@ def test_synflow_is_the_sum_of_weight_times_gradient_in_the_network_of_the_cell(
     np.testing.assert_allclose(jax.jit(partial(synflow, module))(own, images), expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_synflow_of_a_cell_that_passes_nothing_is_minus_infinity(score):
     assert score("synflow", [0] * 6) == -jnp.inf
 
@@ -104,6 +106,7 @@ def test_kernel_of_relu_codes_counts_agreeing_units(dense):
 
 
 @pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.slow
 def test_kernel_of_any_cell_is_that_of_the_network_built(shared, score, cell):
     _, variables, images = shared
     module = build("nasbench201", cell, num_classes=10, **SMALL)
@@ -113,6 +116,7 @@ def test_kernel_of_any_cell_is_that_of_the_network_built(shared, score, cell):
     assert float(built[0, 0]) == built.diagonal().max()
 
 
+@pytest.mark.slow
 def test_naswot_is_the_log_determinant_and_minus_infinity_for_images_seen_alike(shared, score):
     cell, images = CELLS[0], shared[2]
     kernel = np.asarray(score("kernel", cell), np.float64)
@@ -136,6 +140,7 @@ def test_relus_in_loops_are_met_in_every_pass_and_the_results_stay():
     assert 0 in places
 
 
+@pytest.mark.slow
 def test_sizes_are_those_of_the_network(shared):
     _, variables, images = shared
     cell = CELLS[0]
@@ -148,6 +153,7 @@ def test_sizes_are_those_of_the_network(shared):
 
 
 @pytest.mark.parametrize("name", ["synflow", "naswot"])
+@pytest.mark.slow
 def test_fitness_of_a_population_is_the_proxy_of_each(shared, score, name):
     _, variables, images = shared
     fitness = ProxyFitness("nasbench201", name, **SMALL)
@@ -204,6 +210,7 @@ def test_search_runs_on_naswot(shared):
     assert np.all(result.best_accuracy > np.median(random))
 
 
+@pytest.mark.slow
 def test_dss_is_nuclear_norms_of_attention_and_products_of_mlps():
     network, images = AutoFormerNet(12, (Block(1, 20), Block(1, 20)), 3, patch_size=4), jnp.zeros((2, 8, 8, 3))
     variables = jax.jit(partial(network.init, train=False))(jax.random.key(0), images)

@@ -107,7 +107,7 @@ class AutoFormerNet(nn.Module):
     drop_path_rate: float = 0.0
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b h w c"], *, train: bool) -> Float[Array, "b k"]:
+    def __call__(self, x: Float[Array, "b h w c"], *, train: bool = False) -> Float[Array, "b k"]:
         """Returns logits for images of the size that it was initialised with.
 
         Training with a drop path rate draws from the key `dropout`.

@@ -144,7 +144,7 @@ class MobileNetV3Net(nn.Module):
     dropout_rate: float = 0.0
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b h w c"], *, train: bool) -> Float[Array, "b k"]:
+    def __call__(self, x: Float[Array, "b h w c"], *, train: bool = False) -> Float[Array, "b k"]:
         """Returns logits; training with dropout draws from the key `dropout`."""
         x = nn.hard_swish(ConvNorm(self.stem_channels, 3, stride=2, name="stem")(x, train=train))
         for index, block in enumerate(self.blocks):
