@@ -55,7 +55,7 @@ class SearchSpace(ABC):
 
     @abstractmethod
     def decode(self, genotype: Float[Array, "*b d"]) -> Int[Array, "*b e"]:
-        """Returns the phenotype of a genotype; fields that mean nothing hold -1."""
+        """Returns the phenotype of a genotype; where it is no architecture, `is_valid` says so."""
 
     @abstractmethod
     def encode(self, phenotype: Int[Array, "*b e"]) -> Float[Array, "*b d"]:

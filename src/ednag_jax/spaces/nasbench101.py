@@ -69,14 +69,6 @@ class NasBench101(SearchSpace):
         """False: no formula numbers modules up to isomorphism."""
         return False
 
-    def with_encoding(self, encoding: str) -> NasBench101:
-        if encoding != self.encoding:
-            raise ValueError(
-                f"encoding of space {self.name!r} must be 'compact', got {encoding!r}, which is for "
-                "spaces with one choice a field; set encoding='compact' in the config"
-            )
-        return self
-
     def decode(self, genotype: Float[Array, "*b d"]) -> Int[Array, "*b e"]:
         """Returns the edges whose number is above 0, as many as the limit allows, and the ops.
 

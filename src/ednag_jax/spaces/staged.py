@@ -75,14 +75,6 @@ class StagedSpace(SearchSpace):
         """False: networks are told apart by the hash of their canonical form."""
         return False
 
-    def with_encoding(self, encoding: str) -> StagedSpace:
-        if encoding != self.encoding:
-            raise ValueError(
-                f"encoding of space {self.name!r} must be 'compact', got {encoding!r}: the padded encoding is "
-                "of cells with one op an edge; replace(encoding='compact') in the config"
-            )
-        return self
-
     def decode(self, genotype: Float[Array, "*b d"]) -> Int[Array, "*b e"]:
         """Returns the canonical form of each field's arg-max; the first of equals."""
         return self.canonical(self.fields.decode(genotype))
