@@ -71,6 +71,8 @@ def walk(
     stopped at slots 0..i less the i+1 slots, a slot stays free exactly where the surplus falls below
     all its earlier values, the previous lap's included.
 
+    No spin runs past the last slot: u times the last sum never rounds above that sum.
+
     Args:
         uniform: one draw in [0, 1) a spin; k + the number taken must be below m.
         weight: above 0.
@@ -79,8 +81,6 @@ def walk(
     size = weight.shape[0]
     cumulative, occupied = jnp.stack([weight, taken]) @ jnp.triu(jnp.ones((size, size)))
     stopped = jnp.sum(uniform[:, None] * cumulative[-1] <= cumulative, axis=0)
-    # Rounding must not let a spin run past the last slot.
-    stopped = stopped.at[-1].set(uniform.shape[0])
     surplus = stopped + occupied - jnp.arange(1, size + 1)
     last_lap = jnp.min(surplus) - surplus[-1]
     lowest_before = jnp.concatenate([last_lap[None], jnp.minimum(jax.lax.cummin(surplus), last_lap)[:-1]])
