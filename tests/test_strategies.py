@@ -31,9 +31,8 @@ def test_the_oldest_dies_whoever_it_is():
 def test_the_parent_is_the_fittest_of_the_sample():
     """A sample of all: the first child is a neighbour of the best of the initial population."""
     config = ed.RegularizedEvolutionConfig(num_steps=1, population_size=10, sample_size=10)
-    _, trace = run(
-        "regularized_evolution", table(np.random.default_rng(1).permutation(125.0)), config, seeds=20
-    )
+    benchmark = table(np.random.default_rng(1).normal(size=125))
+    _, trace = run("regularized_evolution", benchmark, config, seeds=20)
     best = np.asarray(trace.initial.fitness).argmax(axis=1)
     parents = np.asarray(trace.initial.phenotype)[np.arange(20), best]
     children = np.asarray(trace.steps.evaluation.phenotype)[:, 0, 0]
