@@ -22,6 +22,7 @@ from ednag_jax.networks import (
     transnas101,
 )
 from ednag_jax.networks.blocks import conv
+from ednag_jax.proxies.fitness import COUNTS as PROXY_COUNTS
 from ednag_jax.spaces import SPACES
 from ednag_jax.spaces.nasbench201 import OPS as NB201_OPS
 
@@ -33,6 +34,8 @@ COUNTS = {
     "transnas101_micro": transnas101.micro_parameter_count,
     "transnas101_macro": transnas101.macro_parameter_count,
 }
+QUICK = ("nasbench201", "transnas101_macro")
+"""Spaces whose small networks are traced in no time."""
 GENOTYPES = {
     "DARTS_V2": (
         "Genotype(normal=[('sep_conv_3x3',0),('sep_conv_3x3',1),('sep_conv_3x3',0),('sep_conv_3x3',1),"
@@ -145,6 +148,41 @@ def plain_darts_count(text, channels=36, num_cells=20, num_classes=10):
             total += size(op, c, 2 if reduces and source < 2 else 1)
         widths = [widths[1], 4 * c]
     return total + widths[1] * num_classes + num_classes
+
+
+def counted_at_once(name, phenotype, **settings):
+    """Returns multiply-adds by formula in float64, which holds them exactly."""
+    with jax.enable_x64(True):
+        count = partial(PROXY_COUNTS["flops"][name], num_classes=7, **settings)
+        return np.asarray(jax.jit(count)(phenotype))
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in COUNTS]
+)
+def test_multiply_adds_by_formula_are_those_of_the_small_network(name):
+    """Of an odd size, where halves round up, but for NAS-Bench-201, which needs a multiple of 4."""
+    side = 12 if name == "nasbench201" else 13
+    drawn = SPACES[name].random(jax.random.key(1), 2)
+    found = counted_at_once(name, drawn, image_size=side, **TINY[name])
+    for phenotype, count in zip(drawn, found, strict=True):
+        network = build(name, phenotype, num_classes=7, **TINY[name])
+        assert count == multiply_adds(network, (side, side, 3))
+
+
+@pytest.mark.parametrize("name", sorted(SPACES))
+@pytest.mark.slow
+def test_multiply_adds_by_formula_are_those_of_the_network_at_the_published_size(name):
+    """Exactly in float64, and in float32 as near as it can be."""
+    space, drawn = SPACES[name], SPACES[name].random(jax.random.key(2), 4)
+    found = counted_at_once(name, drawn)
+    single = PROXY_COUNTS["flops"][name](drawn, num_classes=7)
+    np.testing.assert_allclose(single, found, rtol=3e-7)
+    assert single.dtype == jnp.float32
+    side = {"autoformer": 224, "transnas101": 256}.get(name.split("_")[0], 32)
+    for phenotype, count in zip(drawn, found, strict=True):
+        pixels = space.resolutions[int(phenotype[0])] if name == "mobilenetv3" else side
+        assert count == multiply_adds(build(name, phenotype, num_classes=7), (pixels, pixels, 3))
 
 
 @pytest.mark.parametrize("name", list(COUNTS))

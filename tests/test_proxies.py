@@ -172,17 +172,18 @@ def test_parameters_as_a_fitness_are_those_of_the_network(space_name):
     assert float(scores[1]) == num_parameters(build(space_name, phenotype[1], num_classes=10))
 
 
-@pytest.mark.parametrize("space_name", sorted(COUNTS))
-def test_parameters_are_a_fitness_for_every_space(space_name):
+@pytest.mark.parametrize("space_name", sorted(SPACES))
+@pytest.mark.parametrize("proxy", ["parameters", pytest.param("flops", marks=pytest.mark.slow)])
+def test_counts_are_a_fitness_for_every_space(space_name, proxy):
     phenotype = SPACES[space_name].random(jax.random.key(0), 5)
-    scores = np.asarray(ProxyFitness(space_name)((), jax.random.key(0), phenotype))
+    scores = np.asarray(ProxyFitness(space_name, proxy)((), jax.random.key(0), phenotype))
     assert scores.dtype == np.float32
     assert np.all(scores > 1e4)
     assert len(set(scores.tolist())) > 1
 
 
 def test_every_space_has_a_count():
-    assert set(COUNTS) == set(SPACES)
+    assert all(set(counts) == set(SPACES) for counts in COUNTS.values())
 
 
 def search(fitness, params, root=0, **settings):

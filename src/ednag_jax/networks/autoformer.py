@@ -15,7 +15,14 @@ from jaxtyping import Array, Float, Int
 
 from ednag_jax.config import check_choice, check_range
 from ednag_jax.networks.blocks import TORCH_INIT
-from ednag_jax.spaces.autoformer import HEAD_SIZE, NUM_CLASSES, RELATIVE_POSITIONS, AutoFormer
+from ednag_jax.spaces.autoformer import (
+    HEAD_SIZE,
+    NUM_CLASSES,
+    NUM_PATCHES,
+    PATCH_NUMBERS,
+    RELATIVE_POSITIONS,
+    AutoFormer,
+)
 from ednag_jax.types import HostPhenotype
 
 PATCH_SIZE = 16
@@ -94,6 +101,26 @@ def parameter_count(phenotype: Int[Array, "*b e"], *, num_classes: int, space: A
     widths = jnp.array([int(width) for width in space.whole[0].values])
     width = widths[space.whole_field(phenotype, 0)]
     return space.num_params(phenotype) + (num_classes - NUM_CLASSES) * (width + 1)
+
+
+def multiply_add_count(
+    phenotype: Int[Array, "*b e"], *, num_classes: int, space: AutoFormer
+) -> Float[Array, "*b"]:
+    """Returns the multiply-adds of each network for 224 pixels in patches of 16, by formula."""
+    widths = [int(width) for width in space.whole[0].values]
+    ratios, heads = (choice.values for choice in space.block)
+    table = jnp.array([[[_block_multiply_adds(w, m, int(h)) for h in heads] for m in ratios] for w in widths])
+    fixed = [float(NUM_PATCHES * PATCH_NUMBERS * width + width * num_classes) for width in widths]
+    width = space.whole_field(phenotype, 0)
+    ratio, head = (space.block_field(phenotype, choice) for choice in range(2))
+    blocks = table[width[..., None], ratio, head] * space.block_exists(phenotype)
+    return jnp.array(fixed)[width] + jnp.sum(blocks, axis=-1)
+
+
+def _block_multiply_adds(width: int, ratio: float, heads: int) -> float:
+    """Returns those of one block: of linear layers by token, of keys, values and positions by pair of them."""
+    inner, hidden, tokens = HEAD_SIZE * heads, int(width * ratio), NUM_PATCHES + 1
+    return float(tokens * (4 * width * inner + 2 * width * hidden) + tokens**2 * 4 * inner)
 
 
 class AutoFormerNet(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -13,7 +14,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 from ednag_jax.networks.variables import CIFAR_SHAPE, image_batch, variable_shapes
 
 
-def num_parameters(module: nn.Module, image_shape: tuple[int, int, int] = CIFAR_SHAPE, *inputs: Any) -> int:
+def num_parameters(module: nn.Module, image_shape: tuple[int, ...] = CIFAR_SHAPE, *inputs: Any) -> int:
     """Returns how many numbers are trained; running averages are not.
 
     Args:
@@ -25,7 +26,7 @@ def num_parameters(module: nn.Module, image_shape: tuple[int, int, int] = CIFAR_
     return sum(prod(leaf.shape) for leaf in leaves)
 
 
-def multiply_adds(module: nn.Module, image_shape: tuple[int, int, int] = CIFAR_SHAPE, *inputs: Any) -> int:
+def multiply_adds(module: nn.Module, image_shape: tuple[int, ...] = CIFAR_SHAPE, *inputs: Any) -> int:
     """Returns the multiply-adds of the convolutions and linear layers for one image: what papers call FLOPs.
 
     Read off the module's jaxpr: a convolution counts output size * kernel size / output channels, padding
@@ -42,13 +43,38 @@ def multiply_adds(module: nn.Module, image_shape: tuple[int, int, int] = CIFAR_S
     return _count(program.jaxpr)
 
 
-def conv_norm_size(inputs: Any, outputs: Any, size: int) -> Any:
-    """Returns the trained numbers of a convolution without bias and the normalisation after it.
+@dataclass(frozen=True)
+class Count:
+    """What layers add to a total: the numbers that they train, or with `per_pixel` their multiply-adds.
 
-    >>> conv_norm_size(3, 16, 3)
-    464
+    So that the formula of a space says once which layers its networks have. Channels and pixels may be plain
+    numbers or arrays. Multiply-adds are floats, as many networks have more of them than 32 bits count.
+
+    >>> PARAMETERS.conv_norm(3, 16, 3, 32 * 32), MULTIPLY_ADDS.conv_norm(3, 16, 3, 32 * 32)
+    (464, 442368.0)
     """
-    return size * size * inputs * outputs + 2 * outputs
+
+    per_pixel: bool
+
+    def conv(self, inputs: Any, outputs: Any, size: int, pixels: Any) -> Any:
+        """Returns what a convolution without bias adds; `pixels` are of its output, `inputs` of one group."""
+        weights = size * size * inputs * outputs
+        return 1.0 * pixels * weights if self.per_pixel else weights
+
+    def conv_norm(self, inputs: Any, outputs: Any, size: int, pixels: Any) -> Any:
+        """Returns what a convolution without bias and the normalisation after it add."""
+        return self.conv(inputs, outputs, size, pixels) + self._further(2 * outputs)
+
+    def linear(self, inputs: Any, outputs: Any) -> Any:
+        """Returns what a linear layer with bias adds."""
+        return self.conv(inputs, outputs, 1, 1) + self._further(outputs)
+
+    def _further(self, numbers: Any) -> Any:
+        """Returns trained numbers that nothing is multiplied with."""
+        return 0 if self.per_pixel else numbers
+
+
+PARAMETERS, MULTIPLY_ADDS = Count(per_pixel=False), Count(per_pixel=True)
 
 
 def _count(jaxpr: Jaxpr) -> int:

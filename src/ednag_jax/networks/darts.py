@@ -10,10 +10,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Num
 
 from ednag_jax.networks.blocks import Classifier, FactorizedReduce, ReluConvNorm, avg_pool, conv, max_pool, norm
-from ednag_jax.networks.counting import conv_norm_size
+from ednag_jax.networks.counting import MULTIPLY_ADDS, PARAMETERS, Count
+from ednag_jax.networks.variables import CIFAR_SHAPE
 from ednag_jax.spaces.darts import CELLS, NUM_EDGES, NUM_INPUTS, NUM_NODES, OPS, edges
 from ednag_jax.types import HostPhenotype, Scalar
 
@@ -197,27 +198,55 @@ def parameter_count(
     phenotype: Int[Array, "*b e"], *, num_classes: int, channels: int = 36, num_cells: int = 20
 ) -> Int[Array, "*b"]:
     """Returns how many numbers of each network without auxiliary head are trained, by formula."""
+    return _total(PARAMETERS, phenotype, num_classes, channels=channels, num_cells=num_cells)
+
+
+def multiply_add_count(
+    phenotype: Int[Array, "*b e"],
+    *,
+    num_classes: int,
+    channels: int = 36,
+    num_cells: int = 20,
+    image_size: int = CIFAR_SHAPE[0],
+) -> Float[Array, "*b"]:
+    """Returns the multiply-adds of each network without auxiliary head for one image, by formula."""
+    size = {"channels": channels, "num_cells": num_cells, "image_size": image_size}
+    return _total(MULTIPLY_ADDS, phenotype, num_classes, **size)
+
+
+def _total(
+    count: Count,
+    phenotype: Int[Array, "*b e"],
+    num_classes: int,
+    *,
+    channels: int,
+    num_cells: int,
+    image_size: int = CIFAR_SHAPE[0],
+) -> Num[Array, "*b"]:
+    """Returns what all layers but the auxiliary head's add."""
     source, op = edges(phenotype)
     before = last = STEM_MULTIPLIER * channels
-    features = channels
-    total = jnp.asarray(conv_norm_size(3, last, 3))
+    features, side = channels, image_size
+    total = jnp.asarray(count.conv_norm(3, last, 3, side**2))
     for index in range(num_cells):
         reduces = index in reductions(num_cells)
         features *= 1 + reduces
+        total += count.conv_norm(before, features, 1, side**2) + count.conv_norm(last, features, 1, side**2)
+        side = -(-side // (1 + reduces))
         which = CELLS.index("reduce" if reduces else "normal")
         stride = jnp.where(source[..., which, :] < NUM_INPUTS, 1 + reduces, 1)
-        sizes = jnp.array([[_op_size(name, features, stride) for stride in (1, 2)] for name in OPS])
-        total += jnp.sum(sizes[op[..., which, :], stride - 1], axis=-1)
-        total += conv_norm_size(before, features, 1) + conv_norm_size(last, features, 1)
+        sizes = [[_of_op(count, name, features, stride, side**2) for stride in (1, 2)] for name in OPS]
+        total += jnp.sum(jnp.array(sizes)[op[..., which, :], stride - 1], axis=-1)
         before, last = last, NUM_NODES * features
-    return total + (last + 1) * num_classes
+    return total + count.linear(last, num_classes)
 
 
-def _op_size(name: str, features: int, stride: int) -> int:
-    """Returns the trained numbers of an operation."""
+def _of_op(count: Count, name: str, features: int, stride: int, pixels: int) -> float:
+    """Returns what an operation adds."""
+    pointwise = count.conv_norm(features, features, 1, pixels)
     if name == "skip_connect":
-        return conv_norm_size(features, features, 1) if stride > 1 else 0
+        return pointwise if stride > 1 else 0
     if name.endswith("pool_3x3"):
         return 0
-    separable = int(name[-1]) ** 2 * features + conv_norm_size(features, features, 1)
+    separable = count.conv(1, features, int(name[-1]), pixels) + pointwise
     return separable * (2 if name.startswith("sep") else 1)

@@ -13,10 +13,10 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Num
 
 from ednag_jax.networks.blocks import TORCH_INIT, conv, norm
-from ednag_jax.networks.counting import conv_norm_size
+from ednag_jax.networks.counting import MULTIPLY_ADDS, PARAMETERS, Count
 from ednag_jax.spaces.mobilenetv3 import MobileNetV3
 from ednag_jax.types import HostPhenotype
 
@@ -122,15 +122,14 @@ def parameter_count(
     phenotype: Int[Array, "*b e"], *, num_classes: int, space: MobileNetV3 | None = None, width: float = 1.0
 ) -> Int[Array, "*b"]:
     """Returns how many numbers of each network are trained, by formula."""
-    space = space or MobileNetV3()
-    stem, expanded, head = _fixed_channels(width)
-    last = make_divisible(STAGES[-1].channels * width)
-    fixed = conv_norm_size(3, stem, 3) + _block_size(stem, first_block(stem))
-    fixed += conv_norm_size(last, expanded, 1) + expanded * head + (head + 1) * num_classes
-    stage, slot = np.divmod(np.arange(space.num_blocks), space.depth_range[1])
-    kernel, ratio = (space.block_field(phenotype, choice) for choice in range(2))
-    sizes = jnp.asarray(_block_sizes(space, width))[stage, np.minimum(slot, 1), kernel, ratio]
-    return fixed + jnp.sum(sizes * space.block_exists(phenotype), axis=-1)
+    return _total(PARAMETERS, phenotype, num_classes, space=space or MobileNetV3(), width=width)
+
+
+def multiply_add_count(
+    phenotype: Int[Array, "*b e"], *, num_classes: int, space: MobileNetV3 | None = None, width: float = 1.0
+) -> Float[Array, "*b"]:
+    """Returns the multiply-adds of each network for one image of its own resolution, by formula."""
+    return _total(MULTIPLY_ADDS, phenotype, num_classes, space=space or MobileNetV3(), width=width)
 
 
 class MobileNetV3Net(nn.Module):
@@ -215,27 +214,56 @@ def _fixed_channels(width: float) -> tuple[int, int, int]:
     return stem, expanded, head
 
 
-def _block_sizes(space: MobileNetV3, width: float) -> Int[np.ndarray, "5 2 k e"]:
-    """Returns the parameters of a block by stage, first of it (0) or later (1), kernel and expand ratio."""
-    kernels, ratios = (choice.values for choice in space.block)
-    sizes = np.empty((len(STAGES), 2, len(kernels), len(ratios)), np.int32)
-    inputs = make_divisible(FIXED_CHANNELS[0] * width)
-    for index, stage in enumerate(STAGES):
+def _total(
+    count: Count, phenotype: Int[Array, "*b e"], num_classes: int, *, space: MobileNetV3, width: float
+) -> Num[Array, "*b"]:
+    """Returns what all layers add."""
+    resolution = space.whole_field(phenotype, 0)
+    fixed = [_of_fixed(count, num_classes, width, pixels) for pixels in space.resolutions]
+    blocks = np.array([_of_blocks(count, space, width, pixels) for pixels in space.resolutions])
+    stage, slot = np.divmod(np.arange(space.num_blocks), space.depth_range[1])
+    kernel, ratio = (space.block_field(phenotype, choice) for choice in range(2))
+    chosen = jnp.asarray(blocks)[resolution[..., None], stage, np.minimum(slot, 1), kernel, ratio]
+    return jnp.array(fixed)[resolution] + jnp.sum(chosen * space.block_exists(phenotype), axis=-1)
+
+
+def _sides(resolution: int) -> list[int]:
+    """Returns how many pixels high the image is after the stem and after every stage."""
+    sides = [-(-resolution // 2)]
+    for stage in STAGES:
+        sides.append(-(-sides[-1] // stage.stride))
+    return sides
+
+
+def _of_fixed(count: Count, num_classes: int, width: float, resolution: int) -> float:
+    """Returns what stem, first block and head add."""
+    stem, expanded, head = _fixed_channels(width)
+    first, *_, last = _sides(resolution)
+    start = count.conv_norm(3, stem, 3, first**2) + _of_block(count, stem, first_block(stem), (first, first))
+    expand = count.conv_norm(make_divisible(STAGES[-1].channels * width), expanded, 1, last**2)
+    return start + expand + count.conv(expanded, head, 1, 1) + count.linear(head, num_classes)
+
+
+def _of_blocks(count: Count, space: MobileNetV3, width: float, resolution: int) -> Num[np.ndarray, "5 2 k e"]:
+    """Returns what a block adds by stage, first of it (0) or later (1), kernel and expand ratio."""
+    kernels, ratios = ([int(value) for value in choice.values] for choice in space.block)
+    inputs, sides, found = make_divisible(FIXED_CHANNELS[0] * width), _sides(resolution), []
+    for stage, before, after in zip(STAGES, sides[:-1], sides[1:], strict=True):
         outer = make_divisible(stage.channels * width)
-        for later, channels in enumerate((inputs, outer)):
-            for (k, kernel), (e, ratio) in itertools.product(enumerate(kernels), enumerate(ratios)):
-                block = Block(int(kernel), channels * int(ratio), outer, 1, stage.excites, stage.swishes)
-                sizes[index, later, k, e] = _block_size(channels, block)
+        for channels, side in ((inputs, before), (outer, after)):
+            for kernel, ratio in itertools.product(kernels, ratios):
+                block = Block(kernel, channels * ratio, outer, 1, stage.excites, stage.swishes)
+                found.append(_of_block(count, channels, block, (side, after)))
         inputs = outer
-    return sizes
+    return np.array(found).reshape(len(STAGES), 2, len(kernels), len(ratios))
 
 
-def _block_size(inputs: int, block: Block) -> int:
-    """Returns the parameters of one block."""
-    inner = block.inner
-    total = conv_norm_size(1, inner, block.kernel) + conv_norm_size(inner, block.channels, 1)
+def _of_block(count: Count, inputs: int, block: Block, sides: tuple[int, int]) -> float:
+    """Returns what one block adds; `sides` are the heights of its input and its output."""
+    inner, (before, after) = block.inner, (side**2 for side in sides)
+    total = count.conv_norm(1, inner, block.kernel, after) + count.conv_norm(inner, block.channels, 1, after)
     if inner != inputs:
-        total += conv_norm_size(inputs, inner, 1)
+        total += count.conv_norm(inputs, inner, 1, before)
     if block.excites:
-        total += (inner + 1) * squeezed(inner) + (squeezed(inner) + 1) * inner
+        total += count.linear(inner, squeezed(inner)) + count.linear(squeezed(inner), inner)
     return total

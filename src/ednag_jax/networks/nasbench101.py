@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import flax.linen as nn
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Num
 
 from ednag_jax.networks.blocks import conv, max_pool, norm
-from ednag_jax.networks.counting import conv_norm_size
+from ednag_jax.networks.counting import MULTIPLY_ADDS, PARAMETERS, Count
+from ednag_jax.networks.variables import CIFAR_SHAPE
 from ednag_jax.spaces.nasbench101_graph import (
     EDGES,
     NUM_INTERIOR,
@@ -149,17 +150,48 @@ def parameter_count(
     num_modules: int = 3,
 ) -> Int[Array, "*b"]:
     """Returns how many numbers of each module's network are trained, by formula."""
+    stacks = (num_stacks, num_modules)
+    return _total(PARAMETERS, phenotype, num_classes, channels=channels, stacks=stacks)
+
+
+def multiply_add_count(
+    phenotype: Int[Array, "*b e"],
+    *,
+    num_classes: int,
+    channels: int = 128,
+    num_stacks: int = 3,
+    num_modules: int = 3,
+    image_size: int = CIFAR_SHAPE[0],
+) -> Float[Array, "*b"]:
+    """Returns the multiply-adds of each module's network for one image, by formula."""
+    stacks, side = (num_stacks, num_modules), image_size
+    return _total(MULTIPLY_ADDS, phenotype, num_classes, channels=channels, stacks=stacks, image_size=side)
+
+
+def _total(
+    count: Count,
+    phenotype: Int[Array, "*b e"],
+    num_classes: int,
+    *,
+    channels: int,
+    stacks: tuple[int, int],
+    image_size: int = CIFAR_SHAPE[0],
+) -> Num[Array, "*b"]:
+    """Returns what all layers add; `stacks` are how many there are, and modules in each."""
     pruned = unpack_edges(prune(pack_edges(phenotype[..., : len(EDGES)])))
     edge = {pair: pruned[..., index] for index, pair in enumerate(EDGES)}
     op = phenotype[..., len(EDGES) :]
-    total, inputs = jnp.asarray(conv_norm_size(3, channels, 3)), channels
-    for stack in range(num_stacks):
-        features = channels * 2**stack
-        width = _widths(edge, features)
-        for _ in range(num_modules):
-            total += _module_size(edge, op, width, inputs)
+    total, inputs = jnp.asarray(count.conv_norm(3, channels, 3, image_size**2)), channels
+    for stack in range(stacks[0]):
+        features, pixels = channels * 2**stack, (-(-image_size // 2**stack)) ** 2
+        layers = _conv_norms(edge, op, _widths(edge, features))
+        for _ in range(stacks[1]):
+            total += sum(
+                there * count.conv_norm(inputs if projects else own, own, size, pixels)
+                for there, projects, own, size in layers
+            )
             inputs = features
-    return total + (inputs + 1) * num_classes
+    return total + count.linear(inputs, num_classes)
 
 
 def _widths(edge: dict[tuple[int, int], Int[Array, "*b"]], features: int) -> list[Int[Array, "*b"]]:
@@ -180,17 +212,13 @@ def _widths(edge: dict[tuple[int, int], Int[Array, "*b"]], features: int) -> lis
     return widths
 
 
-def _module_size(
-    edge: dict[tuple[int, int], Int[Array, "*b"]],
-    op: Int[Array, "*b 5"],
-    width: list[Int[Array, "*b"]],
-    inputs: int,
-) -> Int[Array, "*b"]:
-    """Returns the trained numbers of one module with that many input channels."""
-    size = edge[0, NUM_VERTICES - 1] * conv_norm_size(inputs, width[-1], 1)
-    for vertex in range(1, NUM_VERTICES - 1):
-        own = width[vertex]
-        size += edge[0, vertex] * conv_norm_size(inputs, own, 1)
+def _conv_norms(
+    edge: dict[tuple[int, int], Int[Array, "*b"]], op: Int[Array, "*b 5"], width: list[Int[Array, "*b"]]
+) -> list[tuple[Array, bool, Int[Array, "*b"], int]]:
+    """Returns a module's convolutions: is it there, does it read the module's input, channels, kernel size."""
+    last = NUM_VERTICES - 1
+    layers = [(edge[0, vertex], True, width[vertex], 1) for vertex in range(1, last + 1)]
+    for vertex in range(1, last):
         for chosen, kernel in CONV_SIZE.items():
-            size += (op[..., vertex - 1] == chosen) * conv_norm_size(own, own, kernel)
-    return size
+            layers.append((op[..., vertex - 1] == chosen, False, width[vertex], kernel))
+    return layers

@@ -13,7 +13,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Num
 
 from ednag_jax.networks.blocks import (
     CELL_EDGES,
@@ -24,7 +24,8 @@ from ednag_jax.networks.blocks import (
     conv,
     norm,
 )
-from ednag_jax.networks.counting import conv_norm_size
+from ednag_jax.networks.counting import MULTIPLY_ADDS, PARAMETERS, Count
+from ednag_jax.networks.variables import CIFAR_SHAPE
 from ednag_jax.spaces.nasbench201 import OPS
 from ednag_jax.types import HostPhenotype
 
@@ -197,17 +198,46 @@ def parameter_count(
     phenotype: Int[Array, "*b e"], *, num_classes: int, channels: int = 16, num_cells: int = 5
 ) -> Int[Array, "*b"]:
     """Returns how many numbers of each cell's network are trained, by formula."""
-    total = jnp.asarray(conv_norm_size(3, channels, 3))
+    total = _total(PARAMETERS, phenotype, num_classes, channels=channels, num_cells=num_cells)
+    return total + 2 * channels * 2 ** (NUM_STAGES - 1)  # the last normalisation
+
+
+def multiply_add_count(
+    phenotype: Int[Array, "*b e"],
+    *,
+    num_classes: int,
+    channels: int = 16,
+    num_cells: int = 5,
+    image_size: int = CIFAR_SHAPE[0],
+) -> Float[Array, "*b"]:
+    """Returns the multiply-adds of each cell's network for one image, by formula; as `multiply_adds` counts."""
+    size = {"channels": channels, "num_cells": num_cells, "image_size": image_size}
+    return _total(MULTIPLY_ADDS, phenotype, num_classes, **size)
+
+
+def _total(
+    count: Count,
+    phenotype: Int[Array, "*b e"],
+    num_classes: int,
+    *,
+    channels: int,
+    num_cells: int,
+    image_size: int = CIFAR_SHAPE[0],
+) -> Num[Array, "*b"]:
+    """Returns what all convolutions, the normalisations after them and the classifier add."""
+    total = jnp.asarray(count.conv_norm(3, channels, 3, image_size**2))
     for index in range(NUM_STAGES):
-        features = channels * 2**index
+        features, pixels = channels * 2**index, (image_size >> index) ** 2
         if index:
             inputs = features // 2
-            total += conv_norm_size(inputs, features, 3) + conv_norm_size(features, features, 3)
-            total += inputs * features
+            total += count.conv_norm(inputs, features, 3, pixels) + count.conv(inputs, features, 1, pixels)
+            total += count.conv_norm(features, features, 3, pixels)
         of_op = [0] * len(OPS)
-        of_op[CONV_1X1], of_op[CONV_3X3] = (conv_norm_size(features, features, size) for size in (1, 3))
+        of_op[CONV_1X1], of_op[CONV_3X3] = (
+            count.conv_norm(features, features, size, pixels) for size in (1, 3)
+        )
         total += num_cells * jnp.sum(jnp.array(of_op)[phenotype], axis=-1)
-    return total + 2 * features + (features + 1) * num_classes
+    return total + count.linear(features, num_classes)
 
 
 def extract(variables: dict[str, Any], phenotype: HostPhenotype) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from ednag_jax.proxies.fitness import ProxyFitness
 from ednag_jax.proxies.naswot import naswot
 from ednag_jax.proxies.size import flops, parameters
 from ednag_jax.proxies.synflow import synflow
+from ednag_jax.proxies.zen_score import zen_score
 
 PROXIES: dict[str, Callable[..., Float[Array, ""]]] = {
     "dss": dss,
@@ -18,9 +19,10 @@ PROXIES: dict[str, Callable[..., Float[Array, ""]]] = {
     "naswot": naswot,
     "parameters": parameters,
     "synflow": synflow,
+    "zen_score": zen_score,
 }
 """Proxy name -> `proxy(network, variables, images, *inputs)`, a scalar, higher for networks thought better;
 pure, so that `jax.vmap` or `jax.lax.map` over variables or inputs scores many in one program;
 `dss` is for AutoFormer networks. Call them under `jax.jit`: op by op they take many times as long."""
 
-__all__ = ["PROXIES", "ProxyFitness", "dss", "flops", "naswot", "parameters", "synflow"]
+__all__ = ["PROXIES", "ProxyFitness", "dss", "flops", "naswot", "parameters", "synflow", "zen_score"]
