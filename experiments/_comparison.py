@@ -7,7 +7,7 @@ from pathlib import Path
 
 import ednag_jax as ed
 from ednag_jax import plots, report
-from ednag_jax.compare import BASELINES, EDNAG_DEFAULT, compare
+from ednag_jax.compare import BASELINES, EDNAG_DEFAULT, compare_all
 from ednag_jax.storage import require_writable, write_atomic
 
 SEEDS, SMOKE_SEEDS, SMOKE_QUERIES = 100, 3, 40
@@ -28,10 +28,7 @@ def compare_and_write(
     require_writable(out)
     seeds, queries = (SMOKE_SEEDS, SMOKE_QUERIES) if smoke else (SEEDS, budgets[-1])
     methods = (EDNAG_DEFAULT, *BASELINES)
-    found = {
-        title: compare(benchmark, methods, seeds=seeds, queries=queries, folder=out / "parts")
-        for title, benchmark in benchmarks.items()
-    }
+    found = compare_all(benchmarks, methods, seeds=seeds, queries=queries, folder=out / "parts")
     told = tuple(q for q in budgets if q <= queries) or (queries,)
     made = report.provenance(command)
     text = report.comparison(found, told, {})

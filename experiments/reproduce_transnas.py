@@ -14,7 +14,7 @@ from pathlib import Path
 
 import ednag_jax as ed
 from ednag_jax import plots, report
-from ednag_jax.compare import BASELINES, EDNAG_DEFAULT, compare
+from ednag_jax.compare import BASELINES, EDNAG_DEFAULT, compare_all
 from ednag_jax.storage import require_writable, write_atomic
 
 SPACES = ("transnas101_micro", "transnas101_macro")
@@ -95,16 +95,18 @@ def run(*, out: Path = Path("results/transnas"), data_dir: Path | None = None, s
     require_writable(out)
     seeds, queries = (3, 40) if smoke else (100, QUERIES)
     tasks = list(PAPER_TASKS)[:2] if smoke else list(PAPER_TASKS)
+    benchmarks = {
+        f"{space} / {task}": ed.load_benchmark(space, dataset=task, data_dir=data_dir)
+        for space in SPACES
+        for task in tasks
+    }
+    methods = (EDNAG_DEFAULT, *BASELINES)
+    results = compare_all(benchmarks, methods, seeds=seeds, queries=queries, folder=out / "parts")
+    flat = {f"{title} / {label}": r for title, found in results.items() for label, r in found.items()}
     table: list[list[str]] = []
-    flat: dict[str, ed.Result] = {}
     for space in SPACES:
-        found = {}
-        for task in tasks:
-            benchmark = ed.load_benchmark(space, dataset=task, data_dir=data_dir)
-            methods = (EDNAG_DEFAULT, *BASELINES)
-            found[task] = compare(benchmark, methods, seeds=seeds, queries=queries, folder=out / "parts")
-            table += rows(space, task, found[task])
-            flat |= {f"{space} / {task} / {label}": result for label, result in found[task].items()}
+        found = {task: results[f"{space} / {task}"] for task in tasks}
+        table += [row for task in tasks for row in rows(space, task, found[task])]
         plots.save(plots.progress_by_queries(found), out / f"{space}.png")
     title = (
         f"TransNAS-Bench-101, {seeds} seeds, at most {queries} queries (validation metric at the final epoch)"

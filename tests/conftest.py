@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 import ednag_jax as ed
+from ednag_jax.search import _PROGRAMS
 
 COMPILE_EVENT = "/jax/core/compile/backend_compile_duration"
 SIBLING_DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -65,3 +67,11 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     """Keeps tests out of the user's cache folder; one folder for the whole run."""
     folder = tmp_path_factory.getbasetemp() / "cache"
     monkeypatch.setenv("EDNAG_CACHE_DIR", str(folder))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _programs_of_one_file_only() -> Iterator[None]:
+    """Drops the compiled programs after each file: hardly any is used by two, and all take gigabytes."""
+    yield
+    _PROGRAMS.clear()
+    jax.clear_caches()

