@@ -161,6 +161,7 @@ def plain_residual(x, params, stats, stride):
 
 def plain_transnas(blocks, cell, x, params, stats):
     """Stem of two convolutions of stride 2, blocks of one cell or one residual block, linear layer."""
+    linear, params, stats = params["head"]["linear"], params["backbone"], stats["backbone"]
     x = plain_norm(plain_conv(x, params["stem"]["kernel"], 2), params["stem_norm"], stats["stem_norm"])
     x = plain_relu_conv_norm(x, params["stem_second"], stats["stem_second"], 2)
     for block, kind in enumerate(blocks):
@@ -170,7 +171,7 @@ def plain_transnas(blocks, cell, x, params, stats):
             x = plain_residual(x, params[name], stats[name], stride)
         else:
             x = plain_cell(cell, x, params[name], stats[name], stride, features)
-    return plain_linear(x, params["classifier"]["linear"])
+    return plain_linear(x, linear)
 
 
 def plain_separable(x, params, stats, stride=1, dilation=1):

@@ -396,7 +396,10 @@ def test_transnas_resolution_follows_the_blocks():
     variables = jax.eval_shape(network.init, jax.random.key(0), images)
     apply = partial(network.apply, capture_intermediates=True, mutable=["intermediates"])
     _, state = jax.eval_shape(apply, variables, images)
-    seen = [state["intermediates"][f"block_{block}_cell_1"]["__call__"][0].shape[1:] for block in range(4)]
+    seen = [
+        state["intermediates"]["backbone"][f"block_{block}_cell_1"]["__call__"][0].shape[1:]
+        for block in range(4)
+    ]
     assert seen == [(64, 64, 64), (64, 64, 128), (32, 32, 128), (16, 16, 256)]
 
 

@@ -16,7 +16,7 @@ CIFAR_SHAPE = (32, 32, 3)
 def initialise(
     module: nn.Module,
     key: Key[Array, "*n"],
-    image_shape: tuple[int, int, int] = CIFAR_SHAPE,
+    image_shape: tuple[int, ...] = CIFAR_SHAPE,
     *inputs: Any,
 ) -> dict[str, Any]:
     """Returns the variables that training starts from, `params` and where there are any `batch_stats`.
@@ -39,7 +39,7 @@ def initialise(
     compiler_options={"xla_backend_optimization_level": 0},
 )
 def _initialised(
-    key: Key[Array, "*n"], inputs: tuple[Any, ...], *, module: nn.Module, image_shape: tuple[int, int, int]
+    key: Key[Array, "*n"], inputs: tuple[Any, ...], *, module: nn.Module, image_shape: tuple[int, ...]
 ) -> dict[str, Any]:
     images = jnp.zeros((1, *image_shape))
 
@@ -50,12 +50,12 @@ def _initialised(
 
 
 def variable_shapes(
-    module: nn.Module, image_shape: tuple[int, int, int] = CIFAR_SHAPE, *inputs: Any
+    module: nn.Module, image_shape: tuple[int, ...] = CIFAR_SHAPE, *inputs: Any
 ) -> dict[str, Any]:
     """Returns the shapes of the module's variables; nothing is computed."""
     return jax.eval_shape(module.init, jax.random.key(0), image_batch(image_shape), *inputs)
 
 
-def image_batch(image_shape: tuple[int, int, int]) -> jax.ShapeDtypeStruct:
+def image_batch(image_shape: tuple[int, ...]) -> jax.ShapeDtypeStruct:
     """Returns what stands for a batch of one image where only shapes count."""
     return jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
