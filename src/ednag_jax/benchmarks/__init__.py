@@ -5,14 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 from types import ModuleType
 
-from ednag_jax.benchmarks import autoformer, darts, mobilenetv3, nasbench101, nasbench201, transnas101
+from ednag_jax.benchmarks import (
+    autoformer,
+    autoformer_surrogate,
+    darts,
+    darts_tasks,
+    mobilenetv3,
+    nasbench101,
+    nasbench201,
+    transnas101,
+)
 from ednag_jax.benchmarks.base import Benchmark
 from ednag_jax.benchmarks.table_file import benchmark_from_table_file
 from ednag_jax.config import check_choice
 
 BENCHMARKS: dict[str, ModuleType | transnas101.TransNas101] = {
+    "autoformer_surrogate": autoformer_surrogate,
     "autoformer_tiny": autoformer,
     "darts": darts,
+    "darts_tasks": darts_tasks,
     "mobilenetv3": mobilenetv3,
     "nasbench101": nasbench101,
     "nasbench201": nasbench201,

@@ -1,9 +1,9 @@
 """DSS of any AutoFormer architecture from shared weights: a fitness that one compiled program computes.
 
 `dss` forms every gradient and takes its singular values: seconds a network. Here the input is one patch of
-ones, so that with the class token there are two tokens, a gradient is the sum of two outer products, and its nuclear
-norm has a closed form. Two more things save time and change little: nuclear norms of weights are those of the
-first block (those of others differ by 0.2 %), and of an MLP's neurons every eighth counts, eightfold.
+ones, so that with the class token there are two tokens, a gradient is the sum of two outer products, and its
+nuclear norm has a closed form. Two more things save time and change little: nuclear norms of weights are those
+of the first block (those of others differ by 0.2 %), and of an MLP's neurons every eighth counts, eightfold.
 """
 
 from __future__ import annotations
