@@ -3,10 +3,13 @@
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_the_example_runs_as_printed(capsys, monkeypatch):
     monkeypatch.delenv("EDNAG_DATA_DIR", raising=False)
     (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)

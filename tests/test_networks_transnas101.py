@@ -10,6 +10,7 @@ import optax
 import pytest
 from plain_networks import QUICK, TINY, compared, drawn_images, plain_conv, plain_linear, plain_norm, randomised
 
+from ednag_jax.benchmarks import transnas101
 from ednag_jax.networks import build, num_parameters
 from ednag_jax.networks.transnas101 import Backbone
 from ednag_jax.networks.transnas101_heads import (
@@ -35,6 +36,10 @@ def network_of(space, task, seed=0, **settings):
 def input_shape(task, side=64):
     tile = TASKS[task].image_shape[:-3]
     return (2, *tile, side, side, 3)
+
+
+def test_tasks_are_the_benchmarks():
+    assert set(TASKS) == set(transnas101.TASKS)
 
 
 @pytest.mark.parametrize("space", SPACE_NAMES)

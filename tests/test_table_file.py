@@ -32,7 +32,9 @@ def test_values_are_found_by_text_in_any_order(name, tmp_path):
     assert (benchmark.name, benchmark.dataset, benchmark.oracle) == ("mine", "mine", f"accuracy of {name}")
 
 
-@pytest.mark.parametrize("name", ["transnas101_micro", "transnas101_macro"])
+@pytest.mark.parametrize(
+    "name", ["transnas101_micro", pytest.param("transnas101_macro", marks=pytest.mark.slow)]
+)
 def test_registered_spaces_are_read_by_their_official_strings(name, tmp_path):
     space = ed.SPACES[name]
     phenotypes = np.asarray(space.from_index(jnp.arange(space.size)))
