@@ -45,10 +45,11 @@ smoke: install  ## Every experiment, small.
 	  $(BIN)/python $$file --smoke --out $(OUT)/smoke/$$(basename $$file .py) || exit 1; \
 	done
 
-reproduce-%: install  ## One experiment: nb201, transnas, nb101, nb301, mobilenetv3; tables and plots in results/.
+reproduce-%: install  ## One experiment: nb201, transnas, autoformer, nb101, nb301, darts, mobilenetv3; tables and plots in results/.
 	$(BIN)/ednag reproduce $* --out $(OUT)/$*
 
-reproduce: reproduce-nb201 reproduce-transnas reproduce-nb101 reproduce-nb301 reproduce-mobilenetv3  ## All of them.
+EXPERIMENTS := nb201 transnas autoformer nb101 nb301 darts mobilenetv3
+reproduce: $(EXPERIMENTS:%=reproduce-%)  ## All of them.
 	$(BIN)/python docs/collect_results.py $(OUT)
 
 bench: install  ## Speed, beside its baselines.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ednag_jax.storage import write_atomic
 
-EXPERIMENTS = ("nb201", "transnas", "nb101", "nb301", "mobilenetv3", "autoformer")
+EXPERIMENTS = ("nb201", "transnas", "autoformer", "nb101", "nb301", "darts", "mobilenetv3")
 PAGE = Path(__file__).parent / "results.md"
 INTRODUCTION = """# Results
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import ednag_jax as ed
@@ -37,3 +37,33 @@ def compare_and_write(
     report.write_results(out / "results.json", made, flat)
     plots.save(plots.progress_by_queries(found), out / "progress.png")
     print(f"written to {out}/: results.json, table.md, progress.png")
+
+
+def write_tables(
+    out: Path,
+    tables: Mapping[str, tuple[Sequence[str], Sequence[Sequence[str]]]],
+    found: Mapping[str, Mapping[str, ed.Result]],
+    *,
+    command: str,
+    note: str = "",
+) -> None:
+    """Prints tables of an experiment's own, title -> (header, rows), and writes them with results and plot.
+
+    Args:
+        out: output directory.
+        tables: in their order.
+        found: panel title -> method -> result.
+        command: what to say that made it.
+        note: what must be said beneath.
+    """
+    for title, (header, body) in tables.items():
+        report.print_table(title, header, body)
+    text = "\n".join(f"## {title}\n\n{report.markdown_table(*table)}" for title, table in tables.items())
+    made = report.provenance(command)
+    write_atomic(
+        out / "table.md", "\n\n".join(filter(None, (text.strip(), note, report.provenance_line(made))))
+    )
+    flat = {f"{title} / {label}": r for title, results in found.items() for label, r in results.items()}
+    report.write_results(out / "results.json", made, flat)
+    plots.save(plots.progress_by_queries(found), out / "progress.png")
+    print("\n".join(filter(None, (note, f"written to {out}/: results.json, table.md, progress.png"))))

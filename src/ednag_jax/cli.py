@@ -98,7 +98,10 @@ def search(
 
 @app.command
 def reproduce(
-    name: Annotated[Literal["nb201", "nb101", "nb301", "transnas", "mobilenetv3"], tyro.conf.Positional],
+    name: Annotated[
+        Literal["nb201", "nb101", "nb301", "transnas", "mobilenetv3", "darts", "autoformer"],
+        tyro.conf.Positional,
+    ],
     /,
     *,
     out: Path | None = None,
@@ -108,8 +111,8 @@ def reproduce(
     """Repeats a published experiment on the real table and prints it beside the paper's claims.
 
     Args:
-        name: nb201 (Table 1), transnas (Table 2), nb101, nb301 (DARTS cells), mobilenetv3; one to three
-            minutes each.
+        name: nb201 (Table 1), transnas (Table 2), autoformer (Table 3), nb101, nb301 (DARTS cells, a surrogate
+            of NAS-Bench-301), darts (tasks that cells were trained on), mobilenetv3; one to three minutes each.
         out: output folder; default is results/NAME.
         data_dir: folder of benchmark files; default is EDNAG_DATA_DIR.
         smoke: a few seeds and a small budget, to see that everything runs.
@@ -176,7 +179,8 @@ def data(*, data_dir: Path | None = None) -> None:
     `MIT_OFA_d` [2610 5], `MIT_OFA_image_size` and, as a fraction, `MIT_OFA_top1` [2610].
 
     darts_nb301/nb301_naslib.npz: from NASLib's zero-cost files (github.com/automl/NASLib), arrays `nb301_arch`
-    [725 2 8 2] (normal and reduce cell, 8 edges, input node and op) and `nb301_val_acc` [725] in percent.
+    [725 2 8 2] (normal and reduce cell, 8 edges, input node and op) and `nb301_val_acc` [725] in percent; and
+    TASK_arch [199 2 8 2] and TASK_val_acc [199] for TASK svhn, scifar100 and ninapro, of cells trained there.
 
     vitbench101/gt_autoformer.json: as published by Auto-Prox (github.com/lilujunai/Auto-Prox-AAAI24).
 

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from ednag_jax.benchmarks import Benchmark
 from ednag_jax.networks.autoformer import PATCH_SIZE
 from ednag_jax.networks.autoformer_any import AutoFormerAny
 from ednag_jax.networks.variables import initialise
@@ -92,6 +93,20 @@ class AutoFormerDss:
         mlp = saliency(shared.sample["mlp_in"], widen[0], widen[1][..., counted])
         mlp += saliency(shared.sample["mlp_out"], narrow[1], narrow[0][..., counted])
         return jnp.sum((attention + NEURON_STEP * mlp) * self.space.block_exists(phenotype))
+
+
+def dss_benchmark(space: AutoFormer) -> Benchmark:
+    """Returns the benchmark of DSS, where more is thought better; weights are drawn once, from key 0 (host)."""
+    fitness, (least, greatest) = AutoFormerDss(space), space.params_range
+    return Benchmark.from_function(
+        space,
+        fitness,
+        fitness.params(jax.random.key(0)),
+        name=space.name,
+        dataset=f"{least:g} to {greatest:g} M",
+        metric="DSS, no training",
+        unit="DSS",
+    )
 
 
 def _rows(x: Float[Array, "k 1 2 ..."]) -> Float[Array, "k 2 d"]:
