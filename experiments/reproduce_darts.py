@@ -1,6 +1,6 @@
 """DARTS cells on tasks that they were trained on: EDNAG and baselines on surrogates, each found cell judged.
 
-Command: `make reproduce-darts` or `ednag reproduce darts`; about two minutes on 2 cores.
+Command: `make reproduce-darts` or `ednag reproduce darts`; about a minute on 2 cores.
 
 Expected (100 seeds, 300 queries): of EDNAG's mean gain over random cells on the surrogate that it sees, the
 judge, a surrogate fitted to other cells, confirms at least two thirds, and ranks EDNAG above random and local
