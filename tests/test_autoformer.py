@@ -156,12 +156,13 @@ RANGES = {"tiny": (5.0, 5.9), "small": (20.0, 21.3), "base": (50.0, 52.0)}
 def test_genotypes_decode_into_a_narrow_range_and_architectures_in_it_stay(size):
     space, wide = AutoFormer.of_size(size, params_range=RANGES[size]), AutoFormer.of_size(size)
     genotype = jax.random.normal(jax.random.key(2), (200, space.genotype_size)).at[0].set(0.0)
-    decoded, free = jax.jit(space.decode)(genotype), jax.jit(wide.decode)(genotype)
+    decode = jax.jit(space.decode)
+    decoded, free = decode(genotype), wide.decode(genotype)
     assert bool(space.is_valid(decoded).all())
     fits = space.is_valid(free)
     assert 0 < int(fits.sum()) < 60
     np.testing.assert_array_equal(decoded[fits], free[fits])
-    np.testing.assert_array_equal(space.decode(space.encode(decoded)), decoded)
+    np.testing.assert_array_equal(decode(space.encode(decoded)), decoded)
 
 
 def test_what_decodes_into_a_range_has_the_greatest_sum_of_numbers_for_its_cost():

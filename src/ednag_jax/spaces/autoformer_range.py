@@ -123,20 +123,25 @@ def within_budget(
         return jnp.sum(sum(each) * exists, axis=-1)
 
     least, greatest = bounds
-    free = total(choices(jnp.zeros_like(least, jnp.float32)))
+    no_price = jnp.zeros_like(least, jnp.float32)
+    free = total(choices(no_price))
     sign = jnp.where(free > greatest, 1.0, -1.0)
 
-    def halve(_: Int[Array, ""], interval: tuple[Array, Array]) -> tuple[Array, Array]:
-        low, high = interval
+    def halve(_: Int[Array, ""], state: tuple[Array, Array, list[Array]]) -> tuple[Array, Array, list[Array]]:
+        low, high, kept = state
         middle = (low + high) / 2
-        found = total(choices(sign * middle))
+        chosen = choices(sign * middle)
+        found = total(chosen)
         enough = jnp.where(sign > 0, found <= greatest, found >= least)
-        return jnp.where(enough, low, middle), jnp.where(enough, middle, high)
+        # Kept, not computed anew at the end: at a threshold another rounding could choose otherwise.
+        kept = [jnp.where(enough[..., None], new, old) for new, old in zip(chosen, kept, strict=True)]
+        return jnp.where(enough, low, middle), jnp.where(enough, middle, high), kept
 
     spread = sum(jnp.ptp(number, axis=(-2, -1)) for number in numbers) + 1
     steps = [jnp.min(jnp.diff(cost, axis=-1), axis=-1) for cost in scaled]
-    interval = jnp.zeros_like(spread), 2 * spread / jnp.minimum(*steps)
-    _, magnitude = jax.lax.fori_loop(0, NUM_HALVINGS, halve, interval)
-    is_free = (free >= least) & (free <= greatest)
-    ratio, heads = choices(jnp.where(is_free, 0.0, sign * magnitude))
+    highest = 2 * spread / jnp.minimum(*steps)
+    start = jnp.zeros_like(spread), highest, choices(sign * highest)
+    *_, kept = jax.lax.fori_loop(0, NUM_HALVINGS, halve, start)
+    is_free = ((free >= least) & (free <= greatest))[..., None]
+    ratio, heads = (jnp.where(is_free, *pair) for pair in zip(choices(no_price), kept, strict=True))
     return ratio.astype(jnp.int32), heads.astype(jnp.int32)
