@@ -4,7 +4,7 @@ Command: `make reproduce-autoformer` or `ednag reproduce autoformer`; about four
 
 Expected: all found within the range. Surrogate accuracy of tiny (100 seeds, 100 queries): EDNAG 75.08 within
 0.01, which is its optimum, and so do random genotypes; baselines 74.77 within 0.02. DSS (30 seeds, 50 queries):
-EDNAG's mean 0.8, 1.9 and 3.3 % above random search's on tiny, small and base, within 2 points; Kendall's tau
+EDNAG's mean 0.9, 1.9 and 3.5 % above random search's on tiny, small and base, within 2 points; Kendall's tau
 of DSS with measured accuracies above that of parameters by at most 0.05. No accuracy compares with the paper's.
 """
 
