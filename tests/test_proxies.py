@@ -2,7 +2,9 @@
 
 import importlib
 import json
+import re
 from functools import partial
+from pathlib import Path
 
 import flax.linen as nn
 import jax
@@ -20,6 +22,7 @@ from ednag_jax.proxies.naswot import code_kernel
 from ednag_jax.proxies.relu_inputs import fold_relu_inputs
 from ednag_jax.spaces import SPACES
 
+PAGE = (Path(__file__).parents[1] / "docs" / "proxies.md").read_text()
 SMALL = {"channels": 4, "num_cells": 2}
 CELLS = [[3, 2, 4, 1, 3, 2], [2, 0, 3, 4, 1, 3], [1, 3, 2, 2, 0, 0]]
 
@@ -244,9 +247,35 @@ def test_unknown_names_and_spaces_without_a_shared_network_are_refused():
 
 
 @pytest.mark.slow
-def test_validation_without_data_takes_noise_and_says_so(tmp_path, monkeypatch, capsys):
+def test_validation_without_data_takes_noise_says_so_and_keeps_what_is_done(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("EDNAG_DATA_DIR", raising=False)
-    importlib.import_module("ednag_jax.experiments.validate_proxies").run(out=tmp_path, smoke=True)
+    validate = importlib.import_module("ednag_jax.experiments.validate_proxies")
+    validate.run(out=tmp_path, smoke=True)
     stored = json.loads((tmp_path / "results.json").read_text())
-    assert stored["settings"]["real_images"] is False
-    assert all(len(result["scores"]) == 8 for result in stored["results"].values())
+    assert stored["real_images"] is False
+    assert all(len(result["scores"]) == 2 for result in stored["results"].values())
+    for scorer in ("_score_at_once", "_score_darts"):
+        monkeypatch.setattr(validate, scorer, lambda *_: pytest.fail("scored once more"))
+    validate.run(out=tmp_path, smoke=True)
+    assert json.loads((tmp_path / "results.json").read_text())["results"] == stored["results"]
+
+
+def test_tau_counts_minus_infinity_as_lowest_and_leaves_out_what_is_unknown():
+    validate = importlib.import_module("ednag_jax.experiments.validate_proxies")
+    others = np.array([1.0, 2.0, 3.0, np.nan, 4.0])
+    assert validate.tau([-np.inf, 5.0, 6.0, -9.0, 7.0], others) == 1
+    assert validate.tau([8.0, 5.0, 6.0, 9.0, 7.0], others) == 0
+
+
+@pytest.mark.slow
+def test_the_page_of_the_proxies_runs_as_printed(capsys):
+    namespace = {}
+    for example in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
+        exec(example, namespace)
+    assert all(np.isfinite(score) for score in namespace["scores"].values())
+    assert namespace["result"].best_arch[0] in capsys.readouterr().out
+    assert np.all(namespace["largest"].best_accuracy > 5e8)
+
+
+def test_the_page_of_the_proxies_names_all_of_them():
+    assert all(f"| `{name}` |" in PAGE for name in PROXIES)
