@@ -146,8 +146,11 @@ def test_a_task_adds_its_head_to_the_same_backbone(space, task):
 @pytest.fixture(scope="module")
 def jigsaw():
     """Returns network, tiles, variables, logits, and logits and averages in training."""
-    network = network_of("transnas101_micro", "jigsaw", **TINY["transnas101_micro"])
-    tiles = drawn_images(2, 9, 16, 16, 3)
+    phenotype = SPACES["transnas101_macro"].from_str("64-1234-basic")
+    network = build("transnas101_macro", phenotype, num_classes=7, task="jigsaw", **TINY["transnas101_macro"])
+    tiles = drawn_images(
+        3, 9, 32, 32, 3
+    )  # the last normalisation is over 12 numbers: over 2 it magnifies errors
     variables = randomised(network, tiles)
 
     @partial(jax.jit, compiler_options=QUICK)
@@ -183,8 +186,9 @@ def test_jigsaw_normalises_each_tile_by_its_own_and_averages_in_their_order(jigs
         found, stats = backbone_of(network, now, tiles[:, tile], train=True)
         features.append(found)
         now = {**variables, "batch_stats": stats}
+    # Nine tiles through normalisations over a small batch: rounding grows to 2e-3 in programs compiled apart.
     jax.tree.map(
-        partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-4), updated["batch_stats"], now["batch_stats"]
+        partial(np.testing.assert_allclose, rtol=5e-3, atol=1e-3), updated["batch_stats"], now["batch_stats"]
     )
     expected = plain_linear(np.concatenate(features, axis=-1), variables["params"]["head"]["linear"])
     np.testing.assert_allclose(trained, expected, rtol=1e-3, atol=1e-3)
@@ -286,7 +290,7 @@ def test_a_step_of_training_lowers_the_tasks_loss(space, task):
     @partial(jax.jit, compiler_options=QUICK)
     def step(params):
         (value, updated), grads = jax.value_and_grad(loss, has_aux=True)(params)
-        scale = 1e-3 / optax.tree.norm(grads)
+        scale = 1e-4 / optax.tree.norm(grads)
         return jax.tree.map(lambda p, g: p - scale * g, params, grads), value, grads, updated
 
     params, before, grads, updated = step(variables["params"])
