@@ -17,6 +17,10 @@ CASES = {
         "regularized_evolution",
         ed.RegularizedEvolutionConfig(num_steps=40, population_size=8, sample_size=3),
     ),
+    "ednag_online": (
+        "ednag_online",
+        ed.OnlineConfig(num_steps=12, num_initial=4, num_mutants=8, num_random=8, population_size=4),
+    ),
     "local_search": ("local_search", ed.LocalSearchConfig(num_steps=6)),
 }
 SEEDS = 5

@@ -4,6 +4,7 @@ from ednag_jax.benchmarks import BENCHMARKS, Benchmark, benchmark_from_table_fil
 from ednag_jax.config import (
     EvolveConfig,
     LocalSearchConfig,
+    OnlineConfig,
     RandomSearchConfig,
     RegularizedEvolutionConfig,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "Evaluation",
     "EvolveConfig",
     "LocalSearchConfig",
+    "OnlineConfig",
     "Problem",
     "RandomSearchConfig",
     "RegularizedEvolutionConfig",

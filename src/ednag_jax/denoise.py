@@ -56,12 +56,24 @@ def estimate_x0(
     Array([[2.5],
            [2.5]], dtype=float32)
     """
+    return estimate_x0_of(population, population, log_weight, alpha_bar)
+
+
+def estimate_x0_of(
+    samples: Float[Array, "m d"],
+    population: Float[Array, "n d"],
+    log_weight: Float[Array, " n"],
+    alpha_bar: Scalar,
+) -> Float[Array, "m d"]:
+    """Returns the clean sample that each of m samples points at, where the sum in (8) runs over a population
+    that they need not belong to: an archive, say. Arguments as for `estimate_x0`.
+    """
     root = jnp.sqrt(alpha_bar)
     scale = root / (1 - alpha_bar)
     # All weights -inf would make 0/0 in the softmax.
     log_weight = jnp.where(jnp.any(jnp.isfinite(log_weight)), log_weight, 0.0)
     bias = log_weight - 0.5 * root * scale * jnp.sum(population**2, axis=-1)
-    return in_blocks(lambda rows: _softmax_mean(rows, population, bias, scale), population)
+    return in_blocks(lambda rows: _softmax_mean(rows, population, bias, scale), samples)
 
 
 def estimate_x0_floored(

@@ -37,7 +37,7 @@ def search(
     """Returns what a strategy finds on a benchmark, all seeds in one compiled call.
 
     Args:
-        strategy: `ednag`, `random_search`, `regularized_evolution` or `local_search`.
+        strategy: `ednag`, `ednag_online`, `random_search`, `regularized_evolution` or `local_search`.
         benchmark: from `load_benchmark` or `Benchmark.from_table`.
         seeds: how many (0 .. seeds-1), or a range of them.
         queries: budget of distinct architectures per seed: what a seed would do after spending it is cut off.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Num, UInt32
 
+from ednag_jax.spaces.traits import Traits
 from ednag_jax.types import HostPhenotype, KeyArray
 
 INDEXABLE_SIZE = 2**31
@@ -84,6 +85,14 @@ class SearchSpace(ABC):
     @abstractmethod
     def neighbours(self, phenotype: Int[Array, " e"]) -> Int[Array, "k e"]:
         """Returns all architectures one edit away."""
+
+    def traits(self, phenotype: Int[Array, "*b e"]) -> Traits:
+        """Returns what a predictor compares: here the numbers that encode it, for both descriptions.
+
+        A space that knows more of its architectures (paths, resolutions) overrides this.
+        """
+        numbers = self.encode(phenotype) / jnp.sqrt(4.0 * self.num_fields)
+        return Traits(numbers, numbers)
 
     @abstractmethod
     def to_str(self, phenotype: HostPhenotype) -> str:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int
 
 from ednag_jax.spaces.categorical import CategoricalSpace
+from ednag_jax.spaces.traits import Traits, cell_traits
 from ednag_jax.types import HostPhenotype
 
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
@@ -41,6 +42,10 @@ class NasBench201(CategoricalSpace):
         encoding: str = "compact",
     ) -> None:
         super().__init__(name, choices, encoding)
+
+    def traits(self, phenotype: Int[Array, "*b e"]) -> Traits:
+        """Returns ops and paths, and as coarse traits the kinds of op; see `cell_traits`."""
+        return cell_traits(phenotype, len(OPS))
 
     def to_str(self, phenotype: HostPhenotype) -> str:
         """Returns the official string: per node the ops of its incoming edges as `op~source`."""

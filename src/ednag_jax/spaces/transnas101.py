@@ -15,6 +15,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from ednag_jax.spaces.base import SearchSpace
 from ednag_jax.spaces.categorical import CategoricalSpace
+from ednag_jax.spaces.traits import Traits, categories, cell_traits
 from ednag_jax.types import HostPhenotype, KeyArray
 
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3")
@@ -50,6 +51,10 @@ class TransNas101Micro(CategoricalSpace):
         encoding: str = "compact",
     ) -> None:
         super().__init__(name, choices, encoding)
+
+    def traits(self, phenotype: Int[Array, "*b e"]) -> Traits:
+        """Returns ops and paths, and as coarse traits the kinds of op; see `cell_traits`."""
+        return cell_traits(phenotype, len(OPS))
 
     def to_str(self, phenotype: HostPhenotype) -> str:
         """Returns the official string: per node the op ids of its incoming edges."""
@@ -140,6 +145,15 @@ class TransNas101Macro(SearchSpace):
         edited = jnp.concatenate([changed, appended, dropped[None]])
         moved = jnp.any(edited != phenotype, axis=-1, keepdims=True)
         return jnp.where(moved, edited, -1).astype(jnp.int32)
+
+    def traits(self, phenotype: Int[Array, "*b e"]) -> Traits:
+        """Returns the blocks, and how often channels were doubled and resolution halved up to each."""
+        present, block = phenotype >= 0, jnp.maximum(phenotype, 0)
+        doubled = jnp.where(present, 1 + jnp.cumsum(block % 2, axis=-1), 0)
+        halved = jnp.where(present, 1 + jnp.cumsum(block // 2, axis=-1), 0)
+        values = [(phenotype + 1, len(BLOCKS) + 1), (doubled, MOST_DOUBLINGS + 2), (halved, MOST_HALVINGS + 2)]
+        numbers = categories(values)
+        return Traits(numbers, numbers)
 
     def to_str(self, phenotype: HostPhenotype) -> str:
         """Returns the official string: base channels, the kinds of the blocks, and what a block is made of."""

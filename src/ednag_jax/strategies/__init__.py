@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 from ednag_jax.config import (
     EvolveConfig,
     LocalSearchConfig,
+    OnlineConfig,
     RandomSearchConfig,
     RegularizedEvolutionConfig,
 )
 from ednag_jax.evolve import EDNAG
+from ednag_jax.strategies.ednag_online import EDNAG_ONLINE
 from ednag_jax.strategies.local_search import LOCAL_SEARCH
 from ednag_jax.strategies.random_search import RANDOM_SEARCH
 from ednag_jax.strategies.regularized_evolution import REGULARIZED_EVOLUTION
@@ -28,6 +30,7 @@ STRATEGIES: dict[str, Entry] = {
     entry.strategy.name: entry
     for entry in (
         Entry(EDNAG, EvolveConfig),
+        Entry(EDNAG_ONLINE, OnlineConfig),
         Entry(RANDOM_SEARCH, RandomSearchConfig),
         Entry(REGULARIZED_EVOLUTION, RegularizedEvolutionConfig),
         Entry(LOCAL_SEARCH, LocalSearchConfig),

@@ -1,0 +1,199 @@
+"""EDNAG with an online predictor: each query is the best, by a Gaussian process, of what denoising proposes."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from ednag_jax.config import OnlineConfig
+from ednag_jax.denoise import ddim_step, estimate_x0_of
+from ednag_jax.fd_step import step_info
+from ednag_jax.fitness import best_of, better_of, evaluate, mean_ranks
+from ednag_jax.problem import Problem
+from ednag_jax.schedules import make_schedule
+from ednag_jax.spaces import SearchSpace
+from ednag_jax.spaces.traits import Traits
+from ednag_jax.strategies.gaussian_process import (
+    Kernel,
+    grown_inverse,
+    log_expected_improvement,
+    normal_scores,
+    posterior,
+)
+from ednag_jax.types import Evaluation, KeyArray, Params, Schedule, StepInfo, Steps, Strategy
+
+LONG_ARCHIVE = 100
+"""Queries from which on it pays to compile a step for each quarter of the archive."""
+
+
+class OnlineState(NamedTuple):
+    """Everything queried so far, rows in the order of the queries, and the predictor fitted to it."""
+
+    evaluation: Evaluation
+    """[q ...]; rows not yet used repeat the first and rank last."""
+    traits: Traits
+    inverse: Float[Array, "q q"]
+    """Of the covariance matrix, noise included; 0 in rows not yet used."""
+    best: Evaluation
+
+
+def init(key: KeyArray, params: Params, *, problem: Problem, config: OnlineConfig) -> OnlineState:
+    """Returns the state after the first queries, drawn uniformly."""
+    key_draw, key_fitness = jax.random.split(key)
+    phenotype = problem.space.random(key_draw, config.num_initial)
+    drawn = evaluate(key_fitness, params, phenotype, problem=problem)
+    row = jnp.minimum(jnp.arange(config.num_queries), config.num_initial - 1)
+    archive = Evaluation(*(column[row] for column in drawn))
+    traits = problem.space.traits(archive.phenotype)
+    inverse = jnp.zeros((config.num_queries, config.num_queries))
+
+    def add(index: Int[Array, ""], grown: Float[Array, "q q"]) -> Float[Array, "q q"]:
+        return _observe(grown, traits, index, config)
+
+    return OnlineState(archive, traits, jax.lax.fori_loop(0, config.num_initial, add, inverse), best_of(drawn))
+
+
+def step(
+    key: KeyArray, state: OnlineState, row: Steps, params: Params, *, problem: Problem, config: OnlineConfig
+) -> tuple[OnlineState, StepInfo]:
+    """Returns the state after one more query, and the query.
+
+    Of a long archive only the quarters that are filled are read: a step early in a run costs less.
+    """
+    key_propose, key_fitness = jax.random.split(key)
+    used = row.step + config.num_initial
+    quarters = range(1, 5) if config.num_queries >= LONG_ARCHIVE else (4,)
+    sizes = [-(-config.num_queries * quarter // 4) for quarter in quarters]
+    branches = [partial(_choose, problem=problem, config=config, size=size) for size in sizes]
+    # `row` is not batched over seeds, so this stays one branch, not all of them and a selection.
+    chosen = jax.lax.switch(jnp.sum(used > jnp.array(sizes)), branches, key_propose, state, used)
+    asked = evaluate(key_fitness, params, chosen[None], problem=problem)
+    archive = Evaluation(*(a.at[used].set(b[0]) for a, b in zip(state.evaluation, asked, strict=True)))
+    new = problem.space.traits(chosen)
+    traits = Traits(*(a.at[used].set(b) for a, b in zip(state.traits, new, strict=True)))
+    inverse = _observe(state.inverse, traits, used, config)
+    return OnlineState(archive, traits, inverse, better_of(state.best, best_of(asked))), step_info(asked)
+
+
+def _observe(
+    inverse: Float[Array, "q q"], traits: Traits, row: Int[Array, ""], config: OnlineConfig
+) -> Float[Array, "q q"]:
+    """Returns the inverse grown by the architecture whose traits lie in `row`."""
+    new = Traits(*(column[row][None] for column in traits))
+    covariance = jnp.where(jnp.arange(inverse.shape[0]) < row, _kernel(config)(traits, new)[:, 0], 0.0)
+    return grown_inverse(inverse, covariance, row, 1.0 + config.observation_noise)
+
+
+def _kernel(config: OnlineConfig) -> Kernel:
+    return Kernel(config.coarse_share, config.coarse_rate, config.fine_rate)
+
+
+def _choose(
+    key: KeyArray,
+    state: OnlineState,
+    used: Int[Array, ""],
+    *,
+    problem: Problem,
+    config: OnlineConfig,
+    size: int,
+) -> Int[Array, " e"]:
+    """Returns the best proposal not queried yet: by expected improvement, or in turns by an upper bound.
+
+    Args:
+        key: consumed.
+        state: its first `used` rows are in use.
+        used: at most `size`.
+        problem: its space proposes.
+        config: settings.
+        size: rows of the archive to read.
+    """
+    archive = Evaluation(*(column[:size] for column in state.evaluation))
+    observed = jnp.arange(size) < used
+    fitness = jnp.where(observed, archive.fitness, -jnp.inf)
+    candidates = propose(key, archive.phenotype, fitness, space=problem.space, config=config)
+    target = normal_scores(fitness, observed)
+    traits = Traits(*(column[:size] for column in state.traits))
+    cross = _kernel(config)(traits, problem.space.traits(candidates)) * observed[:, None]
+    mean, deviation = posterior(state.inverse[:size, :size], cross, target)
+    improvement = log_expected_improvement(mean, deviation, jnp.max(jnp.where(observed, target, -jnp.inf)))
+    # Expected improvement alone dwells in the basin that it found first.
+    is_exploring = used % config.explore_every == 0
+    value = jnp.where(is_exploring, mean + config.explore_width * deviation, improvement)
+    known = _is_known(problem.space.arch_id(candidates), archive.arch_id, observed)
+    value = jnp.where(known | ~problem.space.is_valid(candidates), -jnp.inf, value)
+    return candidates[jnp.argmax(value)]
+
+
+def _is_known(ids: Array, queried: Array, observed: Bool[Array, " q"]) -> Bool[Array, " m"]:
+    """Returns which ids, [m] or [m 2], are among those observed."""
+    equal = ids[:, None] == queried[None]
+    equal = jnp.all(equal, axis=-1) if equal.ndim == 3 else equal
+    return jnp.any(equal & observed, axis=1)
+
+
+def propose(
+    key: KeyArray,
+    phenotype: Int[Array, "q e"],
+    fitness: Float[Array, " q"],
+    *,
+    space: SearchSpace,
+    config: OnlineConfig,
+) -> Int[Array, "m e"]:
+    """Returns architectures that may be worth a query: denoised ones, mutants of the fittest, and random ones.
+
+    Args:
+        key: consumed.
+        phenotype: what was queried.
+        fitness: of each; -inf where the row is not in use.
+        space: what is searched.
+        config: settings.
+    """
+    key_denoise, key_mutate, key_draw = jax.random.split(key, 3)
+    parts = []
+    if config.denoising:
+        parts.append(_denoised(key_denoise, phenotype, fitness, space=space, config=config))
+    if config.num_mutants:
+        _, fittest = jax.lax.top_k(fitness, min(config.num_parents, len(fitness)))
+        parents = jnp.resize(phenotype[fittest], (config.num_mutants, phenotype.shape[1]))
+        keys = jax.random.split(key_mutate, config.num_mutants)
+        parts.append(jax.vmap(space.mutate)(keys, parents))
+    if config.num_random:
+        parts.append(space.random(key_draw, config.num_random))
+    return jnp.concatenate(parts)
+
+
+def _denoised(
+    key: KeyArray,
+    phenotype: Int[Array, "q e"],
+    fitness: Float[Array, " q"],
+    *,
+    space: SearchSpace,
+    config: OnlineConfig,
+) -> Int[Array, "m e"]:
+    """Returns what noise becomes, step by step, as it is denoised towards the archive.
+
+    The sum in (8) runs over the whole archive, each weighted by its rank; (9) moves `population_size` samples
+    that begin as pure noise through `num_denoising` steps, and what they decode to on the way counts too.
+    """
+    archive = space.encode(phenotype)
+    alive = fitness > -jnp.inf
+    log_weight = mean_ranks(fitness) / (config.temperature * jnp.sum(alive))
+    log_weight = jnp.where(alive, log_weight, -jnp.inf)
+    key_start, key_steps = jax.random.split(key)
+    start = jax.random.normal(key_start, (config.population_size, archive.shape[1]))
+
+    def body(x: Float[Array, "n d"], row: Schedule) -> tuple[Float[Array, "n d"], Int[Array, "n e"]]:
+        noise = jax.random.normal(jax.random.fold_in(key_steps, row.step), x.shape)
+        x0 = estimate_x0_of(x, archive, log_weight, row.alpha_bar)
+        x = ddim_step(x, x0, noise, row.alpha_bar, row.alpha_bar_prev, noise_scale=config.noise_scale)
+        return x, space.decode(x)
+
+    _, proposals = jax.lax.scan(body, start, make_schedule(config.schedule, config.num_denoising + 1))
+    return proposals.reshape(-1, phenotype.shape[1])
+
+
+EDNAG_ONLINE = Strategy("ednag_online", init, step)
