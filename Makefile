@@ -9,7 +9,7 @@ ifneq ($(EDNAG_DATA_DIR),)
 export EDNAG_DATA_DIR
 endif
 
-.PHONY: help install lint types test test-slow bench smoke readme reproduce ci clean
+.PHONY: help install lint types test test-slow bench smoke readme reproduce compare ci clean
 
 help:  ## Lists the targets.
 	@grep -E '^[a-z0-9%-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
@@ -50,6 +50,10 @@ reproduce-%: install  ## One experiment: nb201, transnas, autoformer, nb101, nb3
 
 EXPERIMENTS := nb201 transnas autoformer nb101 nb301 darts mobilenetv3
 reproduce: $(EXPERIMENTS:%=reproduce-%)  ## All of them.
+	$(BIN)/python docs/collect_results.py $(OUT)
+
+compare: install  ## Every strategy on every table at equal queries; half an hour, goes on where it stopped.
+	$(BIN)/python experiments/compare_strategies.py --out $(OUT)/compare
 	$(BIN)/python docs/collect_results.py $(OUT)
 
 bench: install  ## Speed, beside its baselines.

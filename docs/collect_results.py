@@ -1,4 +1,4 @@
-"""Joins the tables of finished experiments into docs/results.md. Command: `make reproduce`."""
+"""Joins the tables of finished experiments into docs/results.md. Command: `make reproduce` or `make compare`."""
 
 from __future__ import annotations
 
@@ -8,18 +8,25 @@ from pathlib import Path
 
 from ednag_jax.storage import write_atomic
 
-EXPERIMENTS = ("nb201", "transnas", "autoformer", "nb101", "nb301", "darts", "mobilenetv3")
+EXPERIMENTS = {
+    "compare": "compare_strategies",
+    **{
+        name: f"reproduce_{name}"
+        for name in ("nb201", "transnas", "autoformer", "nb101", "nb301", "darts", "mobilenetv3")
+    },
+}
+"""Folder of results -> experiment."""
 PAGE = Path(__file__).parent / "results.md"
 INTRODUCTION = """# Results
 
-Written by `make reproduce` from the tables of the experiments; every seed is counted, budgets are distinct
+Written by `make reproduce` and `make compare` from the tables of the experiments; every seed is counted, budgets are distinct
 architectures queried, and each part says what its numbers can and cannot be compared with.
 """
 
 
 def section(name: str, folder: Path) -> str:
     """Returns an experiment's header text and its table, headings one level down."""
-    header = importlib.import_module(f"ednag_jax.experiments.reproduce_{name}").__doc__ or ""
+    header = importlib.import_module(f"ednag_jax.experiments.{EXPERIMENTS[name]}").__doc__ or ""
     title, _, rest = header.strip().partition("\n")
     table = (folder / name / "table.md").read_text().replace("## ", "### ")
     return f"\n## {title}\n{rest}\n\n{table}"
