@@ -1,4 +1,4 @@
-"""Joins the tables of finished experiments into docs/results.md. Command: `make reproduce` or `make compare`."""
+"""Joins tables of finished experiments into docs/results.md. Command: `make reproduce` or `make compare`."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ EXPERIMENTS = {
 PAGE = Path(__file__).parent / "results.md"
 INTRODUCTION = """# Results
 
-Written by `make reproduce` and `make compare` from the tables of the experiments; every seed is counted, budgets are distinct
-architectures queried, and each part says what its numbers can and cannot be compared with.
+Written by `make reproduce` and `make compare` from the tables of the experiments; every seed is counted,
+budgets are distinct architectures queried, and each part says what its numbers can and cannot be compared with.
 """
 
 
