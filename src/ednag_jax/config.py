@@ -292,7 +292,7 @@ class OnlineConfig(BaselineConfig):
     coarse_share: Swept = 0.5
     """Of the predictor's variance that is explained by coarse traits, in [0, 1]."""
     coarse_rate: Swept = 2.0
-    fine_rate: Swept = 4.0
+    fine_rate: Swept = 2.0
     explore_every: Swept = 3
     """One query in so many goes to the greatest upper bound, the others to expected improvement."""
     explore_width: Swept = 1.0
