@@ -1,18 +1,18 @@
-"""Settings of the engine: every default, every preset and every check of a setting lives here."""
+"""Settings of EDNAG: every default, every preset and every check of a setting lives here."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 
+from ednag_jax.config.base import Swept, check_choice, check_range, static
 from ednag_jax.denoise import noise_scale_error
 from ednag_jax.schedules import SCHEDULES, make_schedule
-from ednag_jax.types import Schedule, Steps
+from ednag_jax.types import Schedule
 
 OBJECTIVES = ("accuracy", "rescaled")
 MAPPINGS = ("identity", "power", "energy", "rank", "standardised")
@@ -25,26 +25,6 @@ PAPER_ACCURACY_FACTORS = {"cifar10": 1.0, "cifar100": 1.2, "ImageNet16-120": 2.0
 REPEATING_SIZE = 10_000_000
 """Architectures up to which a run of the default preset asks for many of them twice."""
 LARGE_SPACE_POPULATION = 6
-Swept: TypeAlias = Any
-"""A number that may be swept; while jax traces or describes a program its own stand-ins take the place."""
-
-
-def static(default: Any) -> Any:
-    """Returns a dataclass field that jit treats as part of the program: another value compiles anew."""
-    return field(default=default, metadata={"static": True})
-
-
-def check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    """Raises ValueError where value is not one of those allowed."""
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
-
-
-def check_range(name: str, value: Any, low: float, high: float = math.inf) -> None:
-    """Raises ValueError where a plain number leaves [low, high]; traced values pass unseen."""
-    if isinstance(value, int | float) and not low <= value <= high:
-        allowed = f"in [{low:g}, {high:g}]" if high < math.inf else f"at least {low:g}"
-        raise ValueError(f"{name} must be {allowed}, got {value}")
 
 
 @jax.tree_util.register_dataclass
@@ -190,138 +170,3 @@ PRESETS: dict[str, dict[str, Any]] = {
         "mutation_rate": 0.6,
     },
 }
-
-
-@dataclass(frozen=True)
-class BaselineConfig:
-    """What the settings of every strategy without a noise schedule have in common."""
-
-    num_steps: int = static(100)
-
-    def __post_init__(self) -> None:
-        check_range("num_steps", self.num_steps, 1)
-
-    def rows(self) -> Steps:
-        """Returns the rows of a run."""
-        return Steps(jnp.arange(self.num_steps))
-
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class RandomSearchConfig(BaselineConfig):
-    """Settings of random search: each step asks for `batch_size` architectures drawn uniformly."""
-
-    batch_size: int = static(10)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_range("batch_size", self.batch_size, 1)
-
-    @classmethod
-    def for_budget(cls, queries: int, size: int) -> RandomSearchConfig:
-        """Returns settings whose draws from `size`, with replacement, nearly always spend the budget."""
-        left = max(size - queries, 1)
-        # log1p: in a space of 10^20 the quotient left / size rounds to 1, and its logarithm to no draw at all.
-        # 2.5: in nasbench101, where draws favour small modules, half of them repeat an earlier one.
-        draws = -2.5 * size * math.log1p((left - size) / size) + 20
-        return cls(num_steps=math.ceil(draws / 10))
-
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class RegularizedEvolutionConfig(BaselineConfig):
-    """Settings of regularized evolution (Real et al. 2019): age-based removal, tournament of `sample_size`."""
-
-    num_steps: int = static(1000)
-    population_size: int = static(30)
-    sample_size: int = static(10)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_range("population_size", self.population_size, 2)
-        check_range("sample_size", self.sample_size, 1, self.population_size)
-
-    @classmethod
-    def for_budget(cls, queries: int, size: int) -> RegularizedEvolutionConfig:
-        """Returns settings long enough for that many distinct queries; children often repeat."""
-        del size
-        return cls(num_steps=4 * queries)
-
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class LocalSearchConfig(BaselineConfig):
-    """Settings of local search (White et al. 2021): all neighbours, move to the best, restart when stuck."""
-
-    num_steps: int = static(60)
-
-    @classmethod
-    def for_budget(cls, queries: int, size: int) -> LocalSearchConfig:
-        """Returns settings long enough for that many distinct queries; neighbourhoods overlap."""
-        del size
-        return cls(num_steps=queries // 4 + 10)
-
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class OnlineConfig(BaselineConfig):
-    """Settings of EDNAG with an online predictor; chosen on half of the tables: docs/method.md."""
-
-    num_steps: int = static(290)
-    """Queries after the first ones, one a step."""
-    num_initial: int = static(10)
-    """First queries, drawn uniformly."""
-    denoising: bool = static(True)
-    """False leaves the denoised proposals out, for ablations."""
-    population_size: int = static(32)
-    """Samples that are denoised for each query."""
-    num_denoising: int = static(4)
-    """Denoising steps for each query."""
-    schedule: str = static("cosine")
-    num_parents: int = static(12)
-    """Fittest architectures whose mutants are proposed."""
-    num_mutants: int = static(144)
-    num_random: int = static(32)
-    """Architectures drawn uniformly for each query."""
-    noise_scale: Swept = 0.8
-    """Share of DDIM's noise drawn anew, in [0, 1]."""
-    temperature: Swept = 0.1
-    """Of the ranks that weight the archive in (8), above 0; smaller is greedier."""
-    observation_noise: Swept = 0.05
-    """Variance of what accuracy does not share with similar architectures, as a share of the predictor's."""
-    coarse_share: Swept = 0.5
-    """Of the predictor's variance that is explained by coarse traits, in [0, 1]."""
-    coarse_rate: Swept = 2.0
-    fine_rate: Swept = 2.0
-    explore_every: Swept = 3
-    """One query in so many goes to the greatest upper bound, the others to expected improvement."""
-    explore_width: Swept = 1.0
-    """Standard deviations from the mean up to that bound."""
-    """How fast similarity falls with dissimilarity."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_choice("schedule", self.schedule, SCHEDULES)
-        check_range("num_initial", self.num_initial, 1)
-        check_range("population_size", self.population_size, 1)
-        check_range("num_denoising", self.num_denoising, 1)
-        check_range("num_parents", self.num_parents, 1)
-        if not (self.denoising or self.num_mutants or self.num_random):
-            raise ValueError("denoising is off and num_mutants and num_random are 0: nothing proposes; set one")
-        check_range("temperature", self.temperature, 1e-6)
-        check_range("explore_every", self.explore_every, 1)
-        check_range("observation_noise", self.observation_noise, 1e-6)
-        for share in ("noise_scale", "coarse_share"):
-            check_range(share, getattr(self, share), 0, 1)
-
-    @property
-    def num_queries(self) -> int:
-        """Queries of a whole run, q."""
-        return self.num_initial + self.num_steps
-
-    @classmethod
-    def for_budget(cls, queries: int, size: int) -> OnlineConfig:
-        """Returns settings that ask exactly that many times, the first ones drawn with replacement."""
-        del size
-        initial = min(10, max(queries - 1, 1))
-        return cls(num_steps=max(queries - initial, 1), num_initial=initial)

@@ -1,0 +1,22 @@
+"""Settings: one class a strategy, every default and every check."""
+
+from ednag_jax.config.base import StepsConfig, Swept, check_choice, check_range, static
+from ednag_jax.config.baselines import LocalSearchConfig, RandomSearchConfig, RegularizedEvolutionConfig
+from ednag_jax.config.evolve import ENCODINGS, MAPPINGS, PRESETS, EvolveConfig
+from ednag_jax.config.online import OnlineConfig
+
+__all__ = [
+    "ENCODINGS",
+    "MAPPINGS",
+    "PRESETS",
+    "EvolveConfig",
+    "LocalSearchConfig",
+    "OnlineConfig",
+    "RandomSearchConfig",
+    "RegularizedEvolutionConfig",
+    "StepsConfig",
+    "Swept",
+    "check_choice",
+    "check_range",
+    "static",
+]

@@ -1,0 +1,76 @@
+"""Settings of EDNAG with an online predictor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import jax
+
+from ednag_jax.config.base import StepsConfig, Swept, check_choice, check_range, static
+from ednag_jax.schedules import SCHEDULES
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class OnlineConfig(StepsConfig):
+    """Settings of EDNAG with an online predictor; chosen on half of the tables: docs/method.md."""
+
+    num_steps: int = static(290)
+    """Queries after the first ones, one a step."""
+    num_initial: int = static(10)
+    """First queries, drawn uniformly."""
+    denoising: bool = static(True)
+    """False leaves the denoised proposals out, for ablations."""
+    population_size: int = static(32)
+    """Samples that are denoised for each query."""
+    num_denoising: int = static(4)
+    """Denoising steps for each query."""
+    schedule: str = static("cosine")
+    num_parents: int = static(12)
+    """Fittest architectures whose mutants are proposed."""
+    num_mutants: int = static(144)
+    num_random: int = static(32)
+    """Architectures drawn uniformly for each query."""
+    noise_scale: Swept = 0.8
+    """Share of DDIM's noise drawn anew, in [0, 1]."""
+    temperature: Swept = 0.1
+    """Of the ranks that weight the archive in (8), above 0; smaller is greedier."""
+    observation_noise: Swept = 0.05
+    """Variance of what accuracy does not share with similar architectures, as a share of the predictor's."""
+    coarse_share: Swept = 0.5
+    """Of the predictor's variance that is explained by coarse traits, in [0, 1]."""
+    coarse_rate: Swept = 2.0
+    """How fast similarity falls with dissimilarity in coarse traits."""
+    fine_rate: Swept = 2.0
+    """The same in fine traits."""
+    explore_every: Swept = 3
+    """One query in so many goes to the greatest upper bound, the others to expected improvement."""
+    explore_width: Swept = 1.0
+    """Standard deviations from the mean up to that bound."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("schedule", self.schedule, SCHEDULES)
+        check_range("num_initial", self.num_initial, 1)
+        check_range("population_size", self.population_size, 1)
+        check_range("num_denoising", self.num_denoising, 1)
+        check_range("num_parents", self.num_parents, 1)
+        if not (self.denoising or self.num_mutants or self.num_random):
+            raise ValueError("denoising is off and num_mutants and num_random are 0: nothing proposes; set one")
+        check_range("temperature", self.temperature, 1e-6)
+        check_range("explore_every", self.explore_every, 1)
+        check_range("observation_noise", self.observation_noise, 1e-6)
+        for share in ("noise_scale", "coarse_share"):
+            check_range(share, getattr(self, share), 0, 1)
+
+    @property
+    def num_queries(self) -> int:
+        """Queries of a whole run, q."""
+        return self.num_initial + self.num_steps
+
+    @classmethod
+    def for_budget(cls, queries: int, size: int) -> OnlineConfig:
+        """Returns settings that ask exactly that many times, the first ones drawn with replacement."""
+        del size
+        initial = min(10, max(queries - 1, 1))
+        return cls(num_steps=max(queries - initial, 1), num_initial=initial)
