@@ -1,5 +1,7 @@
 """EDNAG with an online predictor: what it proposes, and that it finds the best with few queries."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -55,6 +57,14 @@ def test_mutants_are_neighbours_of_the_fittest():
 def test_settings_that_propose_nothing_are_refused():
     with pytest.raises(ValueError, match="nothing proposes"):
         ed.OnlineConfig(denoising=False, num_mutants=0, num_random=0)
+
+
+def test_without_its_predictor_it_finds_less_but_repeats_no_query(bumpy):
+    config = ed.OnlineConfig(num_steps=30, num_initial=4, num_mutants=16, num_random=64, population_size=8)
+    full = ed.search("ednag_online", bumpy, seeds=12, config=config)
+    blind = ed.search("ednag_online", bumpy, seeds=12, config=dataclasses.replace(config, predictor=False))
+    assert blind.best_accuracy.mean() < full.best_accuracy.mean()
+    assert (blind.queries >= 31).all()
 
 
 def dissimilarity(first, second):

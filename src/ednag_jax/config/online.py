@@ -21,6 +21,8 @@ class OnlineConfig(StepsConfig):
     """First queries, drawn uniformly."""
     denoising: bool = static(True)
     """False leaves the denoised proposals out, for ablations."""
+    predictor: bool = static(True)
+    """False queries a random one of the proposals, for ablations."""
     population_size: int = static(32)
     """Samples that are denoised for each query."""
     num_denoising: int = static(4)

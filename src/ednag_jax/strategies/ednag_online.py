@@ -123,6 +123,8 @@ def _choose(
     # Expected improvement alone dwells in the basin that it found first.
     is_exploring = used % config.explore_every == 0
     value = jnp.where(is_exploring, mean + config.explore_width * deviation, improvement)
+    if not config.predictor:  # chance chooses; `propose` splits the key in three, so 3 is a key of its own
+        value = jax.random.uniform(jax.random.fold_in(key, 3), value.shape)
     known = _is_known(problem.space.arch_id(candidates), archive.arch_id, observed)
     value = jnp.where(known | ~problem.space.is_valid(candidates), -jnp.inf, value)
     return candidates[jnp.argmax(value)]
