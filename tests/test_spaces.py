@@ -97,6 +97,41 @@ def test_random_is_uniform(space):
         assert np.all(np.abs(shares - 1 / choices) < 5 * np.sqrt(0.25 / trials))
 
 
+@pytest.mark.parametrize("name", sorted(ed.SPACES))
+def test_choices_make_an_architecture_and_are_read_off_it(name):
+    space = ed.SPACES[name]
+    phenotype = space.random(jax.random.key(0), 200)
+    values = space.to_choices(phenotype)
+    assert values.shape == (200, len(space.choices))
+    assert bool(jnp.all((values >= 0) & (values < jnp.array(space.choices))))
+    np.testing.assert_array_equal(space.from_choices(values), phenotype)
+
+
+@pytest.mark.parametrize("name", sorted(set(ed.SPACES) - {"nasbench101", "transnas101_macro"}))
+def test_every_combination_of_choices_is_an_architecture(name):
+    space = ed.SPACES[name]
+    values = jax.random.randint(jax.random.key(0), (500, len(space.choices)), 0, jnp.array(space.choices))
+    phenotype = space.from_choices(values)
+    assert bool(space.is_valid(phenotype).all())
+    same = (space.to_choices(phenotype) == values) | ~space.matters(phenotype)
+    assert bool(same.all())
+
+
+@pytest.mark.parametrize("name", sorted(ed.SPACES))
+def test_choices_matter_where_another_value_makes_another_architecture(name):
+    """Except in nasbench101, where parts that are on no path from input to output are not looked for."""
+    space = ed.SPACES[name]
+    values = space.to_choices(space.random(jax.random.key(1), 40))
+    matters = space.matters(space.from_choices(values))
+    ids = np.asarray(space.arch_id(space.from_choices(values))).reshape(40, -1)
+    for choice, number in enumerate(space.choices):
+        other = space.from_choices(values.at[:, choice].set((values[:, choice] + 1) % number))
+        differs = np.any(np.asarray(space.arch_id(other)).reshape(40, -1) != ids, axis=1)
+        valid = np.asarray(space.is_valid(other))
+        if name != "nasbench101":
+            np.testing.assert_array_equal(differs[valid], (matters[:, choice] & (number > 1))[valid])
+
+
 def test_hash_tells_all_of_a_space_apart():
     hashes = np.asarray(hash_fields(everything(NB201))).astype(np.uint64)
     assert len(np.unique(hashes[:, 0] << np.uint64(32) | hashes[:, 1])) == NB201.size

@@ -41,6 +41,15 @@ class SearchSpace(ABC):
     def size(self) -> int:
         """How many valid architectures there are."""
 
+    @property
+    @abstractmethod
+    def choices(self) -> tuple[int, ...]:
+        """How many values each of the k independent choices has that together make an architecture.
+
+        What a distribution over architectures is made of: see `from_choices`. Where not every combination is
+        an architecture, `is_valid` says so.
+        """
+
     def with_encoding(self, encoding: str) -> SearchSpace:
         """Returns the same space under another encoding.
 
@@ -61,6 +70,18 @@ class SearchSpace(ABC):
     @abstractmethod
     def encode(self, phenotype: Int[Array, "*b e"]) -> Float[Array, "*b d"]:
         """Returns a genotype in [-1, 1] that decodes to a valid phenotype."""
+
+    def from_choices(self, values: Int[Array, "*b k"]) -> Int[Array, "*b e"]:
+        """Returns the phenotype of one value a choice, from 0 to below its number; here they are the fields."""
+        return values
+
+    def to_choices(self, phenotype: Int[Array, "*b e"]) -> Int[Array, "*b k"]:
+        """Returns the choices that made a valid phenotype; any value where one does not matter."""
+        return phenotype
+
+    def matters(self, phenotype: Int[Array, "*b e"]) -> Bool[Array, "*b k"]:
+        """Returns which choices the architecture depends on, the others being what they are: here all."""
+        return jnp.ones((*phenotype.shape[:-1], len(self.choices)), bool)
 
     @abstractmethod
     def is_valid(self, phenotype: Int[Array, "*b e"]) -> Bool[Array, "*b"]:

@@ -36,6 +36,8 @@ PAIRS = tuple((node, source) for node in range(NUM_NODES) for source in range(no
 """All edges that a cell can have, as (node, source): 14, of which an architecture has 2 a node."""
 FIRST_PAIR = np.array([PAIRS.index((node, 0)) for node in NODE_OF_EDGE])
 """Edge -> where the pairs of its node begin in `PAIRS`."""
+FIRST_OF_HIGH = np.array([comb(high, 2) for high in range(1, NUM_NODES + NUM_INPUTS - 1)])
+"""Number of the first pair of sources whose greater one is 1, 2, 3, 4."""
 
 SOURCE_EDITS = np.array(
     [
@@ -82,10 +84,15 @@ class Darts(SearchSpace):
         return len(CELLS) * NUM_EDGES * 2
 
     @property
+    def choices(self) -> tuple[int, ...]:
+        """Per node, cell by cell, which two sources and the op on the edge from either: all are valid."""
+        nodes = [(comb(int(sources), 2), len(OPS), len(OPS)) for sources in NUM_SOURCES[::2]]
+        return tuple(number for node in nodes * len(CELLS) for number in node)
+
+    @property
     def size(self) -> int:
         """Per node a pair of sources and an op on each edge: (1 * 3 * 6 * 10 * 7^8)^2."""
-        source_pairs = prod(comb(node + NUM_INPUTS, 2) for node in range(NUM_NODES))
-        return (source_pairs * len(OPS) ** NUM_EDGES) ** len(CELLS)
+        return prod(self.choices)
 
     def decode(self, genotype: Float[Array, "*b d"]) -> Int[Array, "*b e"]:
         """Returns the canonical phenotype; of equal numbers the first counts more."""
@@ -102,6 +109,20 @@ class Darts(SearchSpace):
         slot = (FIRST_PAIR + source) * len(OPS) + op
         chosen = jnp.sum(jax.nn.one_hot(slot, len(PAIRS) * len(OPS)), axis=-2)
         return 2.0 * chosen.reshape(*phenotype.shape[:-1], -1) - 1.0
+
+    def from_choices(self, values: Int[Array, "*b k"]) -> Int[Array, "*b e"]:
+        """Returns the canonical phenotype; sources low < high are pair low + high (high - 1) / 2."""
+        pair, *ops = jnp.moveaxis(values.reshape(*values.shape[:-1], -1, 3), -1, 0)
+        high = 1 + jnp.sum(pair[..., None] >= FIRST_OF_HIGH[1:], axis=-1)
+        low = pair - jnp.asarray(FIRST_OF_HIGH)[high - 1]
+        fields = jnp.stack([low, ops[0], high, ops[1]], axis=-1)
+        return fields.reshape(*values.shape[:-1], -1).astype(jnp.int32)
+
+    def to_choices(self, phenotype: Int[Array, "*b e"]) -> Int[Array, "*b k"]:
+        fields = self.canonical(phenotype).reshape(*phenotype.shape[:-1], -1, 4)
+        low, first, high, second = jnp.moveaxis(fields, -1, 0)
+        values = jnp.stack([low + high * (high - 1) // 2, first, second], axis=-1)
+        return values.reshape(*phenotype.shape[:-1], -1)
 
     def is_valid(self, phenotype: Int[Array, "*b e"]) -> Bool[Array, "*b"]:
         source, op = edges(phenotype)

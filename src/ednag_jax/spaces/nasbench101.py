@@ -61,6 +61,10 @@ class NasBench101(SearchSpace):
         return FIELDS.num_fields
 
     @property
+    def choices(self) -> tuple[int, ...]:
+        return FIELDS.choices
+
+    @property
     def size(self) -> int:
         return 423_624
 

@@ -56,6 +56,10 @@ class StagedSpace(SearchSpace):
         return self.num_stages * self.depth_range[1]
 
     @property
+    def choices(self) -> tuple[int, ...]:
+        return self.fields.choices
+
+    @property
     def genotype_size(self) -> int:
         return self.fields.genotype_size
 
@@ -86,9 +90,13 @@ class StagedSpace(SearchSpace):
     def is_valid(self, phenotype: Int[Array, "*b e"]) -> Bool[Array, "*b"]:
         return self.fields.is_valid(phenotype)
 
+    def from_choices(self, values: Int[Array, "*b e"]) -> Int[Array, "*b e"]:
+        """Returns the canonical form."""
+        return self.canonical(values)
+
     def canonical(self, phenotype: Int[Array, "*b e"]) -> Int[Array, "*b e"]:
         """Returns the phenotype with 0 in the blocks beyond each stage's depth."""
-        return jnp.where(self._matters(phenotype), phenotype, 0)
+        return jnp.where(self.matters(phenotype), phenotype, 0)
 
     def arch_id(self, phenotype: Int[Array, "*b e"]) -> UInt32[Array, "*b 2"]:
         """Returns the hash of the canonical form: equal for phenotypes of the same network."""
@@ -188,7 +196,7 @@ class StagedSpace(SearchSpace):
         """Different blocks."""
         return prod(len(choice.values) for choice in self.block)
 
-    def _matters(self, phenotype: Int[Array, "*b e"]) -> Bool[Array, "*b e"]:
+    def matters(self, phenotype: Int[Array, "*b e"]) -> Bool[Array, "*b e"]:
         """Returns which fields are of the network, a depth, or an existing block."""
         exists = self.block_exists(phenotype)
         always = jnp.ones((*exists.shape[:-1], len(self.whole) + self.num_stages), bool)
@@ -208,7 +216,7 @@ class StagedSpace(SearchSpace):
         edits = [(f, s) for f, c in enumerate(choices) if f not in depth_fields for s in range(1, c)]
         field, shift = np.array(edits).T
         rows = (phenotype + np.eye(len(choices), dtype=np.int32)[field] * shift[:, None]) % jnp.array(choices)
-        return rows, self._matters(phenotype)[field]
+        return rows, self.matters(phenotype)[field]
 
     def _dropped(self, phenotype: Int[Array, " e"]) -> tuple[Int[Array, "s e"], Bool[Array, " s"]]:
         """Returns each stage without its last block."""

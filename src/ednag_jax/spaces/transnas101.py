@@ -95,6 +95,11 @@ class TransNas101Macro(SearchSpace):
         return WIDTH
 
     @property
+    def choices(self) -> tuple[int, ...]:
+        """A block kind a position; beyond the least length also none, the value after the kinds."""
+        return tuple(len(BLOCKS) + (position >= LENGTHS[0]) for position in range(WIDTH))
+
+    @property
     def size(self) -> int:
         return sum(_subsets(length, MOST_DOUBLINGS) * _subsets(length, MOST_HALVINGS) for length in LENGTHS)
 
@@ -111,6 +116,12 @@ class TransNas101Macro(SearchSpace):
         length = jax.nn.one_hot(_length(phenotype) - LENGTHS[0], len(LENGTHS), dtype=jnp.int32)
         block = jnp.maximum(phenotype, 0)
         return 2.0 * jnp.concatenate([length, block % 2, block // 2], axis=-1) - 1.0
+
+    def from_choices(self, values: Int[Array, "*b e"]) -> Int[Array, "*b e"]:
+        return jnp.where(values == len(BLOCKS), -1, values)
+
+    def to_choices(self, phenotype: Int[Array, "*b e"]) -> Int[Array, "*b e"]:
+        return jnp.where(phenotype == -1, len(BLOCKS), phenotype)
 
     def is_valid(self, phenotype: Int[Array, "*b e"]) -> Bool[Array, "*b"]:
         known = jnp.all((phenotype >= -1) & (phenotype < len(BLOCKS)), axis=-1)
