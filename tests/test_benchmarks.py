@@ -135,7 +135,7 @@ def test_unknown_names_list_what_there_is():
         ed.load_benchmark("nb999", dataset="cifar10")
     with pytest.raises(ValueError, match="cifar10, cifar100, ImageNet16-120, got 'mnist'"):
         load("mnist")
-    with pytest.raises(ValueError, match="valid, test, got 'train'"):
+    with pytest.raises(ValueError, match="valid, test, noisy, got 'train'"):
         load(metric="train")
 
 

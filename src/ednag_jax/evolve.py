@@ -36,13 +36,14 @@ def evolve(
 
     Args:
         key: consumed.
-        params: handed to the fitness function untouched.
+        params: handed to the fitness function untouched, but for what it draws once a run.
         problem: space and fitness function; searched under config's encoding where it names one.
         config: `EvolveConfig`, or the strategy's own.
         strategy: the method on the contract; default is EDNAG.
     """
     problem = problem.with_encoding(getattr(config, "encoding", problem.space.encoding))
-    key_init, key_steps = jax.random.split(key)
+    key_init, key_steps, key_run = jax.random.split(key, 3)
+    params = problem.for_run(key_run, params)
     state = strategy.init(key_init, params, problem=problem, config=config)
 
     def body(carry: Any, row: Any) -> tuple[Any, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from jaxtyping import Array, Float, Int
 
 from ednag_jax.spaces import SearchSpace
-from ednag_jax.types import FitnessFn, KeyArray
+from ednag_jax.types import FitnessFn, KeyArray, Params
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,8 @@ class Problem:
     `fitness_fn(params, key, phenotype [n e]) -> [n]` is traced: higher is better, any sign, and NaN or inf
     marks an architecture that failed. Tables and weights go into `params`, not into a closure: jit would
     copy a closed-over array into the program.
+
+    A fitness function that draws something once a run has a method `for_run(key, params) -> params`.
     """
 
     space: SearchSpace
@@ -25,6 +27,11 @@ class Problem:
     def with_encoding(self, encoding: str) -> Problem:
         """Returns the same problem searched under another encoding of its space."""
         return Problem(self.space.with_encoding(encoding), self.fitness_fn)
+
+    def for_run(self, key: KeyArray, params: Params) -> Params:
+        """Returns what the fitness function reads throughout one run; params untouched if it draws nothing."""
+        drawn = getattr(self.fitness_fn, "for_run", None)
+        return params if drawn is None else drawn(key, params)
 
 
 @dataclass(frozen=True)

@@ -68,10 +68,18 @@ def best_so_far(accuracy: Float[np.ndarray, " q"], length: int) -> Float[np.ndar
 
     NaN until the first success; carried on unchanged where a run asked for fewer than `length`.
     """
-    if not len(accuracy):
-        return np.full(length, np.nan)
-    curve = np.fmax.accumulate(accuracy)[:length]
-    return np.concatenate([curve, np.full(length - len(curve), curve[-1])])
+    return accuracy[incumbents(accuracy, length)] if len(accuracy) else np.full(length, np.nan)
+
+
+def incumbents(accuracy: Float[np.ndarray, " q"], length: int) -> Int[np.ndarray, " length"]:
+    """Returns the row of the best after 1 .. length queries, at least one asked; the first of equals.
+
+    Row 0 until the first success; carried on unchanged where a run asked for fewer than `length`.
+    """
+    fitness = np.where(np.isnan(accuracy), -np.inf, accuracy)
+    before = np.maximum.accumulate(np.concatenate([[-np.inf], fitness[:-1]]))
+    rows = np.maximum.accumulate(np.where(fitness > before, np.arange(len(fitness)), 0))[:length]
+    return np.concatenate([rows, np.full(length - len(rows), rows[-1])])
 
 
 def failures(evaluation: Evaluated) -> tuple[Bool[np.ndarray, "s m"], Bool[np.ndarray, "s m"]]:

@@ -20,6 +20,10 @@ from ednag_jax.search import environment
 from ednag_jax.storage import write_atomic
 
 TEST_MISSING = "test: not available, see ednag data --help"
+NOISY_ORACLE = (
+    "noisy oracle: every method ends with the architecture of which it was told the best, and is judged by "
+    "its true accuracy, the mean of all trainings"
+)
 
 
 class Summary(NamedTuple):
@@ -117,6 +121,8 @@ def footnotes(results: Iterable[Result]) -> str:
     ]
     if any(result.benchmark["metric"] == "test" for result in results):
         lines.append("oracle: test accuracy")
+    if any(result.observed_accuracy is not None for result in results):
+        lines.append(NOISY_ORACLE)
     if any(result.test_accuracy is None for result in results):
         lines.append(TEST_MISSING)
     return "\n".join(lines)

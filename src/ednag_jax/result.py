@@ -32,14 +32,15 @@ class Result:
     budget: int | None
     """Distinct queries allowed to each seed; None means all that the run made."""
     best_accuracy: Float[np.ndarray, " s"]
-    """Oracle accuracy of the best architecture of each seed."""
+    """Oracle accuracy of the best architecture of each seed; under a noisy oracle the true one of what it
+    praised most, which is what a seed would end with."""
     test_accuracy: Float[np.ndarray, " s"] | None
     """Test accuracy of the same architecture, looked up once; None where not available."""
     best_arch: list[str]
     queries: Int[np.ndarray, " s"]
     """Distinct valid architectures asked about."""
     curve: Float[np.ndarray, "s q"]
-    """Best so far after 1 .. q queries."""
+    """Best so far after 1 .. q queries; under a noisy oracle the true accuracy of that one, so it may fall."""
     num_invalid: Int[np.ndarray, " s"]
     """Genotypes in the whole run that decoded to no valid architecture."""
     num_failed: Int[np.ndarray, " s"]
@@ -48,6 +49,8 @@ class Result:
     """0 where the process already had the program."""
     run_seconds: float
     environment: dict[str, str]
+    observed_accuracy: Float[np.ndarray, " s"] | None = None
+    """What a noisy oracle said of the best architecture; None under an oracle that says the truth."""
 
     @property
     def at_optimum(self) -> np.ndarray:
@@ -91,7 +94,7 @@ class Result:
             TypeError: fields are missing or unknown.
         """
         fields = dict(stored)
-        for name in ("best_accuracy", "test_accuracy", "curve"):
+        for name in ("best_accuracy", "test_accuracy", "observed_accuracy", "curve"):
             if fields.get(name) is not None:
                 fields[name] = np.array(fields[name], np.float64)  # None becomes NaN
         for name in ("queries", "num_invalid", "num_failed"):

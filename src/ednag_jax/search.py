@@ -5,19 +5,21 @@ from __future__ import annotations
 import dataclasses
 import platform
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Key
+from jaxtyping import Float, Key
 
 from ednag_jax.benchmarks import Benchmark
+from ednag_jax.benchmarks.base import TRUE_COLUMN
 from ednag_jax.config import check_choice, check_range
 from ednag_jax.evolve import EDNAG, evolve_seeds, seed_keys
 from ednag_jax.problem import Problem
-from ednag_jax.queries import QueryLog, best_so_far, failures, flatten_trace, query_log
+from ednag_jax.queries import QueryLog, best_so_far, failures, flatten_trace, incumbents, query_log
 from ednag_jax.result import Result
 from ednag_jax.strategies import STRATEGIES
 from ednag_jax.types import Params, Strategy, Trace
@@ -127,15 +129,27 @@ def _outcome(trace: Trace, benchmark: Benchmark, budget: int | None) -> dict[str
     if benchmark.test_params is not None:
         test = np.asarray(benchmark.lookup(jnp.asarray(archs), "test"))
     invalid, failed = failures(evaluation)
+    said = np.array([accuracy for _, accuracy in best])
+    curve = np.stack([best_so_far(log.accuracy, length) for log in logs])
+    if benchmark.is_noisy:
+        curve = np.where(np.isnan(curve), np.nan, _true_curve(logs, benchmark, length))
     return {
-        "best_accuracy": np.array([accuracy for _, accuracy in best]),
+        "best_accuracy": curve[:, -1] if benchmark.is_noisy else said,
+        "observed_accuracy": said if benchmark.is_noisy else None,
         "test_accuracy": test,
         "best_arch": [benchmark.space.to_str(arch) for arch in archs],
         "queries": np.array([len(log.accuracy) for log in logs]),
-        "curve": np.stack([best_so_far(log.accuracy, length) for log in logs]),
+        "curve": curve,
         "num_invalid": invalid.sum(axis=1),
         "num_failed": failed.sum(axis=1),
     }
+
+
+def _true_curve(logs: Sequence[QueryLog], benchmark: Benchmark, length: int) -> Float[np.ndarray, "s q"]:
+    """Returns the true value, after 1 .. length queries, of each seed's best query by what it was told."""
+    archs = np.stack([log.phenotype[incumbents(log.accuracy, length)] for log in logs])
+    true = benchmark.lookup(jnp.asarray(archs.reshape(-1, archs.shape[-1])), TRUE_COLUMN)
+    return np.asarray(true, np.float64).reshape(archs.shape[:2])
 
 
 def _best_query(log: QueryLog) -> tuple[np.ndarray, float]:

@@ -29,7 +29,13 @@ class Source(NamedTuple):
     """Where it is to be had."""
 
 
-ORACLES = {"valid": "validation accuracy", "test": "test accuracy"}
+ORACLES = {
+    "valid": "validation accuracy",
+    "test": "test accuracy",
+    "noisy": "validation accuracy of one training, drawn by chance",
+}
+TRUE_COLUMN = "true"
+"""The column that a noisy benchmark has: what its answers scatter around, and results are judged by."""
 
 
 @jax.tree_util.register_dataclass
@@ -145,6 +151,11 @@ class Benchmark:
     def oracle(self) -> str:
         """What the search sees, in words."""
         return ORACLES.get(self.metric, self.metric)
+
+    @property
+    def is_noisy(self) -> bool:
+        """Whether a search sees something else than what its result is judged by."""
+        return TRUE_COLUMN in self.columns
 
     def lookup(self, phenotype: Int[Array, "n e"], column: str = "oracle") -> Float[Array, " n"]:
         """Returns what n valid architectures score: the `oracle`, or `test`, or a column by its name.
