@@ -1,5 +1,6 @@
 """Numbers and tables of results, and the pictures."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -50,6 +51,31 @@ def test_paired_test_of_equals_is_one_and_of_a_shift_is_small():
     a = np.arange(20.0)
     assert report.wilcoxon(a, a) == 1.0
     assert report.wilcoxon(a + 1, a) < 1e-4
+
+
+@given(*(st.lists(st.integers(0, 6), min_size=1, max_size=9) for _ in range(2)))
+def test_cliffs_delta_counts_pairs_and_is_mann_whitneys_u(a, b):
+    delta = report.cliffs_delta(np.array(a, float), np.array(b, float))
+    above = sum(x > y for x in a for y in b)
+    below = sum(x < y for x in a for y in b)
+    assert delta == pytest.approx((above - below) / (len(a) * len(b)))
+    u = stats.mannwhitneyu(a, b).statistic  # pairs above, and half of the equal ones
+    assert (1 + delta) / 2 == pytest.approx(u / (len(a) * len(b)))
+    assert report.cliffs_delta(np.array(b, float), np.array(a, float)) == pytest.approx(-delta)
+
+
+def test_cliffs_delta_of_disjoint_groups_is_one_and_of_a_group_with_itself_zero():
+    a = np.arange(5.0)
+    assert report.cliffs_delta(a + 5, a) == 1
+    assert report.cliffs_delta(a, a) == 0
+
+
+def test_effects_are_above_zero_where_the_first_is_better(results):
+    at = [result.curve[:, 4] for result in results.values()]
+    first, second = results.values()
+    assert report.effects_at([first, second], 5) == [report.cliffs_delta(*at)]
+    worse = dataclasses.replace(first, curve=first.curve - 1000)
+    assert report.effects_at([first, worse, first], 5) == [1.0, 0.0]
 
 
 def test_rows_have_the_headers_columns(results):

@@ -79,6 +79,29 @@ def compare_at(results: Sequence[Result], queries: int) -> list[float]:
     return holm([wilcoxon(at[0], other) for other in at[1:]])
 
 
+def cliffs_delta(a: Float[np.ndarray, " s"], b: Float[np.ndarray, " r"]) -> float:
+    """Returns how often a value of a is above one of b, less how often below, over all pairs (Cliff 1993).
+
+    In [-1, 1], 0 for no difference; free of scale and outliers, and pairs that are equal count for neither,
+    which matters where many seeds end at the optimum. (1 + delta) / 2 is Vargha and Delaney's A12. Sizes by
+    custom (Romano et al. 2006): below 0.147 negligible, 0.33 small, 0.474 medium, from there on large.
+
+    >>> cliffs_delta(np.array([1.0, 2.0]), np.array([1.0, 0.0, 3.0]))
+    0.16666666666666666
+    """
+    difference = np.asarray(a, np.float64)[:, None] - np.asarray(b, np.float64)
+    return float(np.mean(np.sign(difference)))
+
+
+def effects_at(results: Sequence[Result], queries: int) -> list[float]:
+    """Returns, for every result after the first, Cliff's delta of its regret against the first's.
+
+    Above 0 the first is better. Compared is the best so far after `queries` queries, as in `compare_at`.
+    """
+    at = [result.best_after(queries) for result in results]
+    return [cliffs_delta(at[0], other) for other in at[1:]]
+
+
 def plus_minus(summary: Summary) -> tuple[str, str]:
     """Returns `mean ± std` and the half width of the 95 % confidence interval."""
     return f"{summary.mean:.2f} ± {summary.std:.2f}", f"± {summary.ci95:.2f}"
