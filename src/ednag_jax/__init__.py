@@ -7,6 +7,8 @@ from ednag_jax.config import (
     OnlineConfig,
     RandomSearchConfig,
     RegularizedEvolutionConfig,
+    ReinforceConfig,
+    TPEConfig,
 )
 from ednag_jax.denoise import ddim_step, denoise, estimate_x0
 from ednag_jax.evolve import evolve, evolve_seeds, init, seed_keys
@@ -35,12 +37,14 @@ __all__ = [
     "Problem",
     "RandomSearchConfig",
     "RegularizedEvolutionConfig",
+    "ReinforceConfig",
     "Result",
     "Schedule",
     "SearchSpace",
     "State",
     "StepInfo",
     "Strategy",
+    "TPEConfig",
     "Trace",
     "benchmark_from_table_file",
     "ddim_step",

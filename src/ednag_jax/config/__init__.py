@@ -1,7 +1,13 @@
 """Settings: one class a strategy, every default and every check."""
 
 from ednag_jax.config.base import StepsConfig, Swept, check_choice, check_range, static
-from ednag_jax.config.baselines import LocalSearchConfig, RandomSearchConfig, RegularizedEvolutionConfig
+from ednag_jax.config.baselines import (
+    LocalSearchConfig,
+    RandomSearchConfig,
+    RegularizedEvolutionConfig,
+    ReinforceConfig,
+    TPEConfig,
+)
 from ednag_jax.config.evolve import ENCODINGS, MAPPINGS, PRESETS, EvolveConfig
 from ednag_jax.config.online import OnlineConfig
 
@@ -14,8 +20,10 @@ __all__ = [
     "OnlineConfig",
     "RandomSearchConfig",
     "RegularizedEvolutionConfig",
+    "ReinforceConfig",
     "StepsConfig",
     "Swept",
+    "TPEConfig",
     "check_choice",
     "check_range",
     "static",

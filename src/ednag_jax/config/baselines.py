@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import jax
 
-from ednag_jax.config.base import StepsConfig, check_range, static
+from ednag_jax.config.base import StepsConfig, Swept, check_range, static
 
 
 @jax.tree_util.register_dataclass
@@ -64,3 +64,65 @@ class LocalSearchConfig(StepsConfig):
         """Returns settings long enough for that many distinct queries; neighbourhoods overlap."""
         del size
         return cls(num_steps=queries // 4 + 10)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class ReinforceConfig(StepsConfig):
+    """Settings of REINFORCE as published for NAS-Bench-201 (Dong and Yang 2020; NATS-Bench, 2021)."""
+
+    num_steps: int = static(500)
+    """Architectures sampled after the first, one a step."""
+    num_tries: int = static(32)
+    """Samples among which the first valid one is taken."""
+    learning_rate: Swept = 0.01
+    """Of Adam. NATS-Bench's; NAS-Bench-201 had 0.001, with which a policy hardly moves in 100 steps."""
+    momentum: Swept = 0.9
+    """Of the moving average of rewards that is the baseline, in [0, 1)."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range("num_tries", self.num_tries, 1)
+        check_range("learning_rate", self.learning_rate, 0)
+        check_range("momentum", self.momentum, 0, 0.9999)
+
+    @classmethod
+    def for_budget(cls, queries: int, size: int) -> ReinforceConfig:
+        """Returns settings long enough for that many distinct queries; a policy samples some again."""
+        del size
+        return cls(num_steps=3 * queries)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class TPEConfig(StepsConfig):
+    """Settings of the tree-structured Parzen estimator (Bergstra et al. 2011), with Hyperopt's defaults."""
+
+    num_steps: int = static(280)
+    """Queries after the first ones, one a step."""
+    num_initial: int = static(20)
+    """First queries, drawn uniformly."""
+    gamma: float = static(0.15)
+    """Share of the queries that count as good, the paper's quantile; in (0, 1]."""
+    num_candidates: int = static(24)
+    """Architectures drawn from the good density for each query."""
+    prior_weight: Swept = 1.0
+    """Added to the count of every value: how many observations the uniform prior is worth to each."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range("num_initial", self.num_initial, 1)
+        check_range("gamma", self.gamma, 1e-3, 1)
+        check_range("num_candidates", self.num_candidates, 1)
+        check_range("prior_weight", self.prior_weight, 1e-6)
+
+    @property
+    def num_queries(self) -> int:
+        """Queries of a whole run, q."""
+        return self.num_initial + self.num_steps
+
+    @classmethod
+    def for_budget(cls, queries: int, size: int) -> TPEConfig:
+        """Returns settings for that many distinct queries, whatever of the first, uniform ones is a repeat."""
+        del size
+        return cls(num_steps=queries, num_initial=min(20, max(queries - 1, 1)))

@@ -10,12 +10,16 @@ from ednag_jax.config import (
     OnlineConfig,
     RandomSearchConfig,
     RegularizedEvolutionConfig,
+    ReinforceConfig,
+    TPEConfig,
 )
 from ednag_jax.evolve import EDNAG
 from ednag_jax.strategies.ednag_online import EDNAG_ONLINE
 from ednag_jax.strategies.local_search import LOCAL_SEARCH
 from ednag_jax.strategies.random_search import RANDOM_SEARCH
 from ednag_jax.strategies.regularized_evolution import REGULARIZED_EVOLUTION
+from ednag_jax.strategies.reinforce import REINFORCE
+from ednag_jax.strategies.tpe import TPE
 from ednag_jax.types import Strategy
 
 
@@ -34,6 +38,8 @@ STRATEGIES: dict[str, Entry] = {
         Entry(RANDOM_SEARCH, RandomSearchConfig),
         Entry(REGULARIZED_EVOLUTION, RegularizedEvolutionConfig),
         Entry(LOCAL_SEARCH, LocalSearchConfig),
+        Entry(REINFORCE, ReinforceConfig),
+        Entry(TPE, TPEConfig),
     )
 }
 
