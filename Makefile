@@ -9,7 +9,7 @@ ifneq ($(EDNAG_DATA_DIR),)
 export EDNAG_DATA_DIR
 endif
 
-.PHONY: help install lint types test test-slow bench smoke readme reproduce compare ci clean
+.PHONY: help install lint types test test-slow bench smoke readme reproduce compare compare-noisy ablate ci clean
 
 help:  ## Lists the targets.
 	@grep -E '^[a-z0-9%-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
@@ -54,6 +54,14 @@ reproduce: $(EXPERIMENTS:%=reproduce-%)  ## All of them.
 
 compare: install  ## Every strategy on every table at equal queries; half an hour, goes on where it stopped.
 	$(BIN)/python experiments/compare_strategies.py --out $(OUT)/compare
+	$(BIN)/python docs/collect_results.py $(OUT)
+
+compare-noisy: install  ## Every strategy under a noisy oracle; ten minutes, goes on where it stopped.
+	$(BIN)/python experiments/compare_noisy.py --out $(OUT)/compare_noisy
+	$(BIN)/python docs/collect_results.py $(OUT)
+
+ablate: install  ## What each part of both methods does; forty minutes, goes on where it stopped.
+	$(BIN)/python experiments/ablate_online.py --out $(OUT)/ablate
 	$(BIN)/python docs/collect_results.py $(OUT)
 
 bench: install  ## Speed, beside its baselines.

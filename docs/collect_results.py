@@ -1,4 +1,4 @@
-"""Joins tables of finished experiments into docs/results.md. Command: `make reproduce` or `make compare`."""
+"""Joins tables of finished experiments into docs/results.md. Command: each of their make targets."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from ednag_jax.storage import write_atomic
 
 EXPERIMENTS = {
     "compare": "compare_strategies",
+    "compare_noisy": "compare_noisy",
+    "ablate": "ablate_online",
     **{
         name: f"reproduce_{name}"
         for name in ("nb201", "transnas", "autoformer", "nb101", "nb301", "darts", "mobilenetv3")
@@ -19,8 +21,9 @@ EXPERIMENTS = {
 PAGE = Path(__file__).parent / "results.md"
 INTRODUCTION = """# Results
 
-Written by `make reproduce` and `make compare` from the tables of the experiments; every seed is counted,
-budgets are distinct architectures queried, and each part says what its numbers can and cannot be compared with.
+Written by `make reproduce`, `make compare`, `make compare-noisy` and `make ablate` from the tables of the
+experiments; every seed is counted, budgets are distinct architectures queried, and each part says what its
+numbers can and cannot be compared with.
 """
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import ednag_jax as ed
 from ednag_jax import compare
 
 FOLDER = Path(__file__).parents[1] / "experiments"
@@ -32,6 +33,15 @@ def test_header_says_command_and_expectation_and_the_file_is_short(name):
 def test_smoke(name, tmp_path, capsys):
     experiment(name).run(out=tmp_path / name, smoke=True)
     assert list((tmp_path / name).iterdir())
+
+
+@pytest.mark.parametrize("strategy", ["ednag", "ednag_online"])
+def test_every_row_of_the_ablation_is_another_search(strategy, bumpy):
+    found = experiment("ablate_online").parts(strategy, {"bumpy": bumpy}, 150)
+    configs = [part.method.config for part in found.values()]
+    assert all(a != b for i, a in enumerate(configs) for b in configs[:i])
+    assert configs[0] == ed.STRATEGIES[strategy].config.for_budget(150, bumpy.space.size)
+    assert len({part.path(FOLDER) for part in found.values()}) == len(configs) >= 12
 
 
 def reproduced(out, data_dir=None):
