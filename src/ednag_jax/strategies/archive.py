@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import and_
+
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, Num
 
@@ -26,5 +29,7 @@ def extended(archive: Evaluation, row: Int[Array, ""], asked: Evaluation) -> Eva
 
 def is_known(ids: Num[Array, "m *h"], queried: Num[Array, "q *h"], used: Int[Array, ""]) -> Bool[Array, " m"]:
     """Returns which ids, numbers or hashes, are among the first `used` of those queried."""
-    equal = jnp.all((ids[:, None] == queried[None]).reshape(*ids.shape[:1], *queried.shape[:1], -1), axis=-1)
-    return jnp.any(equal & (jnp.arange(queried.shape[0]) < used), axis=1)
+    columns = zip(ids.reshape(len(ids), -1).T, queried.reshape(len(queried), -1).T, strict=True)
+    # Halves of hashes compared one by one: with jnp.all over both XLA computes the hashes anew for each pair.
+    equal = reduce(and_, (new[:, None] == old for new, old in columns))
+    return jnp.any(equal & (jnp.arange(len(queried)) < used), axis=1)
