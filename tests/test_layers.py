@@ -8,6 +8,9 @@ import pytest
 ROOT = Path(__file__).parents[1] / "src" / "ednag_jax"
 LAYERS = [
     "types",
+    "feasibility",
+    "pareto",
+    "hypervolume",
     "queries",
     "storage",
     "torch_files",
@@ -26,6 +29,7 @@ LAYERS = [
     "evolve",
     "strategies",
     "result",
+    "objectives",
     "search",
     "compare",
     "report",

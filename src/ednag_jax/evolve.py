@@ -24,7 +24,7 @@ def init(key: KeyArray, params: Params, *, problem: Problem, config: EvolveConfi
     return State(genotype, evaluation, best_of(evaluation))
 
 
-EDNAG = Strategy("ednag", init, fd_step)
+EDNAG = Strategy("ednag", init, fd_step, several_objectives=True)
 
 
 def evolve(

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from ednag_jax.config import EvolveConfig
 from ednag_jax.denoise import denoise
-from ednag_jax.fitness import best_of, better_of, evaluate, log_weights
+from ednag_jax.fitness import best_of, better_of, evaluate, fitness_within, log_weights
 from ednag_jax.problem import Problem
 from ednag_jax.selection import select
 from ednag_jax.types import Evaluation, KeyArray, Params, Schedule, State, StepInfo
@@ -31,12 +31,10 @@ def fd_step(
     children = _denoised(key_noise, state, row, config) if config.denoising else state.genotype
     children = vary(key_vary, children, row.step, config=config)
     evaluation = evaluate(key_fitness, params, problem.space.decode(children), problem=problem, config=config)
-    genotypes, fitness = (
-        _joined(state.genotype, children),
-        _joined(state.evaluation.fitness, evaluation.fitness),
-    )
-    index = select(key_select, genotypes, fitness, config=config)
-    survivors = Evaluation(*(_joined(a, b)[index] for a, b in zip(state.evaluation, evaluation, strict=True)))
+    genotypes = _joined(state.genotype, children)
+    both = Evaluation(*(_joined(a, b) for a, b in zip(state.evaluation, evaluation, strict=True)))
+    index = select(key_select, genotypes, fitness_within(both), config=config)
+    survivors = Evaluation(*(column[index] for column in both))
     best = better_of(state.best, best_of(evaluation))
     return State(genotypes[index], survivors, best), step_info(evaluation)
 
@@ -46,7 +44,7 @@ def _denoised(key: KeyArray, state: State, row: Schedule, config: EvolveConfig) 
     return denoise(
         key,
         state.genotype,
-        log_weights(state.evaluation.fitness, config),
+        log_weights(fitness_within(state.evaluation), config),
         row.alpha_bar,
         row.alpha_bar_prev,
         noise_scale=config.noise_scale,

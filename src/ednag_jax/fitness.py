@@ -6,6 +6,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from ednag_jax.config import EvolveConfig
+from ednag_jax.feasibility import feasible_first, is_feasible, on_one_scale
+from ednag_jax.pareto import pareto_fitness
 from ednag_jax.problem import Problem
 from ednag_jax.types import Evaluation, KeyArray, Params
 
@@ -50,27 +52,43 @@ def evaluate(
 ) -> Evaluation:
     """Returns what the fitness function says of n architectures; `config` names the objective.
 
-    Invalid architectures are asked about nothing; what is not finite counts as failed.
+    Invalid architectures are asked about nothing; what is not finite counts as failed. What breaks a
+    constraint ranks below all that break none, whatever the objective.
     """
     queried = problem.space.is_valid(phenotype)
     said = problem.fitness_fn(params, key, phenotype)
-    accuracy = jnp.where(queried & jnp.isfinite(said), said, jnp.nan)
+    cost, violation = problem.costs(params, phenotype)
+    is_known = jnp.all(jnp.isfinite(cost), axis=-1) & jnp.isfinite(violation)
+    accuracy = jnp.where(queried & jnp.isfinite(said) & is_known, said, jnp.nan)
     fitness = worst_if_failed(accuracy) if config is None else fitness_of(accuracy, config)
-    return Evaluation(phenotype, problem.space.arch_id(phenotype), queried, accuracy, fitness)
+    if problem.cost_fn is not None:  # what failed then ranks last under every objective
+        fitness = jnp.where(jnp.isnan(accuracy), -jnp.inf, feasible_first(fitness, violation))
+    return Evaluation(phenotype, problem.space.arch_id(phenotype), queried, accuracy, fitness, cost)
+
+
+def fitness_within(evaluation: Evaluation) -> Float[Array, " n"]:
+    """Returns what ranks a population: its fitness, or with several objectives its order by fronts."""
+    return pareto_fitness(evaluation) if evaluation.cost.shape[-1] else evaluation.fitness
+
+
+def standing(evaluation: Evaluation) -> Float[Array, "*n"]:
+    """Returns what decides which architecture is the best: accuracy, then how little breaks constraints.
+
+    Not fitness, since an objective may give an invalid architecture the fitness of a poor valid one.
+    """
+    decides = jnp.where(is_feasible(evaluation.fitness), evaluation.accuracy, evaluation.fitness)
+    return jnp.where(jnp.isnan(evaluation.accuracy), -jnp.inf, decides)
 
 
 def best_of(evaluation: Evaluation) -> Evaluation:
-    """Returns the most accurate of an evaluation [n ...], its leading axis dropped; the first of equals.
-
-    Accuracy decides, since an objective may give an invalid architecture the fitness of a poor valid one.
-    """
-    index = jnp.argmax(worst_if_failed(evaluation.accuracy))
+    """Returns the best of an evaluation [n ...] by `standing`, without the axis n; the first of equals."""
+    index = jnp.argmax(standing(evaluation))
     return Evaluation(*(column[index] for column in evaluation))
 
 
 def better_of(a: Evaluation, b: Evaluation) -> Evaluation:
-    """Returns the more accurate of two single evaluations; the first of equals."""
-    first = worst_if_failed(a.accuracy) >= worst_if_failed(b.accuracy)
+    """Returns the better of two single evaluations by `standing`; the first of equals."""
+    first = standing(a) >= standing(b)
     return Evaluation(*(jnp.where(first, x, y) for x, y in zip(a, b, strict=True)))
 
 
@@ -91,6 +109,7 @@ def log_weights(fitness: Float[Array, " n"], config: EvolveConfig) -> Float[Arra
 
     -inf fitness gives -inf. A population without any weight is `estimate_x0`'s case.
     """
+    fitness = on_one_scale(fitness)
     alive = fitness > -jnp.inf
     if config.mapping in ("identity", "power"):
         power, temperature = (1.0, 1.0) if config.mapping == "identity" else (config.power, config.temperature)

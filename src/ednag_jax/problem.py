@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from ednag_jax.spaces import SearchSpace
-from ednag_jax.types import FitnessFn, KeyArray, Params
+from ednag_jax.types import CostFn, Costs, FitnessFn, KeyArray, Params
 
 
 @dataclass(frozen=True)
@@ -16,17 +18,26 @@ class Problem:
 
     `fitness_fn(params, key, phenotype [n e]) -> [n]` is traced: higher is better, any sign, and NaN or inf
     marks an architecture that failed. Tables and weights go into `params`, not into a closure: jit would
-    copy a closed-over array into the program.
+    copy a closed-over array into the program. `cost_fn(params, phenotype [n e]) -> Costs`, where there is one,
+    says what an architecture costs: further objectives, and whether it is within the constraints.
 
     A fitness function that draws something once a run has a method `for_run(key, params) -> params`.
     """
 
     space: SearchSpace
     fitness_fn: FitnessFn
+    cost_fn: CostFn | None = None
+
+    def costs(self, params: Params, phenotype: Int[Array, "n e"]) -> Costs:
+        """Returns what n architectures cost: no numbers, and no constraint broken, without a `cost_fn`."""
+        if self.cost_fn is None:
+            num = phenotype.shape[0]
+            return Costs(jnp.zeros((num, 0)), jnp.zeros(num))
+        return self.cost_fn(params, phenotype)
 
     def with_encoding(self, encoding: str) -> Problem:
         """Returns the same problem searched under another encoding of its space."""
-        return Problem(self.space.with_encoding(encoding), self.fitness_fn)
+        return dataclasses.replace(self, space=self.space.with_encoding(encoding))
 
     def for_run(self, key: KeyArray, params: Params) -> Params:
         """Returns what the fitness function reads throughout one run; params untouched if it draws nothing."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int, Num
 
+from ednag_jax.feasibility import is_feasible
 from ednag_jax.types import Trace
 
 
@@ -15,7 +16,10 @@ class QueryLog(NamedTuple):
 
     phenotype: Int[np.ndarray, "q e"]
     accuracy: Float[np.ndarray, " q"]
-    """NaN where the evaluation failed."""
+    """NaN where the evaluation failed or breaks a constraint."""
+    fitness: Float[np.ndarray, " q"]
+    row: Int[np.ndarray, " q"]
+    """Where it stands among all that the seed evaluated."""
 
 
 class Evaluated(NamedTuple):
@@ -26,6 +30,8 @@ class Evaluated(NamedTuple):
     queried: Bool[np.ndarray, "s m"]
     accuracy: Float[np.ndarray, "s m"]
     fitness: Float[np.ndarray, "s m"]
+    cost: Float[np.ndarray, "s m k"] = np.zeros((0, 0, 0), np.float32)
+    """Without it nothing but accuracy was an objective."""
 
 
 def flatten_trace(trace: Trace) -> Evaluated:
@@ -36,7 +42,8 @@ def flatten_trace(trace: Trace) -> Evaluated:
 
 def _joined(first: np.ndarray, later: np.ndarray) -> np.ndarray:
     """Returns [s n ...] and [s t k ...] as one [s n + t k ...]."""
-    return np.concatenate([first, later.reshape(first.shape[0], -1, *first.shape[2:])], axis=1)
+    num = later.shape[1] * later.shape[2]  # not -1, which an axis of no costs leaves open
+    return np.concatenate([first, later.reshape(first.shape[0], num, *first.shape[2:])], axis=1)
 
 
 def query_log(evaluation: Evaluated, seed: int, budget: int | None = None) -> QueryLog:
@@ -53,7 +60,9 @@ def query_log(evaluation: Evaluated, seed: int, budget: int | None = None) -> Qu
     ids = packed_ids(evaluation.arch_id[seed])[asked]
     first = np.sort(np.unique(ids, return_index=True)[1])
     kept = asked[first[:budget]]
-    return QueryLog(evaluation.phenotype[seed, kept], evaluation.accuracy[seed, kept])
+    fitness = evaluation.fitness[seed, kept]
+    accuracy = np.where(is_feasible(fitness), evaluation.accuracy[seed, kept], np.nan)
+    return QueryLog(evaluation.phenotype[seed, kept], accuracy, fitness, kept)
 
 
 def packed_ids(arch_id: np.ndarray) -> Int[np.ndarray, " m"]:

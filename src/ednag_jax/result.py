@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,19 @@ class Result:
     environment: dict[str, str]
     observed_accuracy: Float[np.ndarray, " s"] | None = None
     """What a noisy oracle said of the best architecture; None under an oracle that says the truth."""
+    objectives: list[str] = field(default_factory=lambda: ["accuracy"])
+    """`accuracy`, then the costs that were minimised."""
+    constraints: dict[str, float] = field(default_factory=dict)
+    """Cost -> the most that was allowed. Accuracies are then those of architectures within the constraints, NaN
+    where a seed met none (its `best_arch` is the one nearest to them), and so is the optimum."""
+    fronts: list[dict[str, list[Any]]] | None = None
+    """Each seed's queries that no other dominates, the most accurate first: `arch`, the text forms, and the
+    values of each objective in the unit of its column. None with one objective."""
+    hypervolume: Float[np.ndarray, "s q"] | None = None
+    """What the front dominates after 1 .. q queries, measured from `reference`: as a share of what the whole
+    table dominates, or where the benchmark is no table in the product of the objectives' units."""
+    reference: dict[str, float] | None = None
+    """Objective -> where its hypervolume begins: the worst value in the table, unless the user gave another."""
 
     @property
     def at_optimum(self) -> np.ndarray:
@@ -80,7 +93,7 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the result as plain lists and numbers; NaN becomes None."""
-        return {field.name: plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+        return {item.name: plain(getattr(self, item.name)) for item in dataclasses.fields(self)}
 
     def to_json(self, path: str | Path) -> Path:
         """Writes the result as JSON, whole or not at all, and returns the path."""
@@ -94,7 +107,7 @@ class Result:
             TypeError: fields are missing or unknown.
         """
         fields = dict(stored)
-        for name in ("best_accuracy", "test_accuracy", "observed_accuracy", "curve"):
+        for name in ("best_accuracy", "test_accuracy", "observed_accuracy", "curve", "hypervolume"):
             if fields.get(name) is not None:
                 fields[name] = np.array(fields[name], np.float64)  # None becomes NaN
         for name in ("queries", "num_invalid", "num_failed"):

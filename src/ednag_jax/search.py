@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -18,6 +18,8 @@ from ednag_jax.benchmarks import Benchmark
 from ednag_jax.benchmarks.base import TRUE_COLUMN
 from ednag_jax.config import check_choice, check_range
 from ednag_jax.evolve import EDNAG, evolve_seeds, seed_keys
+from ednag_jax.feasibility import is_feasible
+from ednag_jax.objectives import ACCURACY, Goal, checked_goal, front_outcome, goal_optimum, posed
 from ednag_jax.problem import Problem
 from ednag_jax.queries import QueryLog, best_so_far, failures, flatten_trace, incumbents, query_log
 from ednag_jax.result import Result
@@ -35,8 +37,14 @@ def search(
     queries: int | None = None,
     config: Any = None,
     root: int = 0,
+    objectives: Sequence[str] = (ACCURACY,),
+    constraints: Mapping[str, float] | None = None,
+    reference: Mapping[str, float] | None = None,
 ) -> Result:
     """Returns what a strategy finds on a benchmark, all seeds in one compiled call.
+
+    Within constraints, if there are any: every strategy keeps to them, and none returns an architecture beyond
+    them once it met one within.
 
     Args:
         strategy: `ednag`, `ednag_online`, `random_search`, `regularized_evolution` or `local_search`.
@@ -46,9 +54,14 @@ def search(
             None counts all that the run makes.
         config: the strategy's settings; default are its own defaults, long enough to spend the budget.
         root: the random root that seeds are folded into.
+        objectives: `accuracy` and costs to minimise with it, columns of the benchmark such as `latency`. The
+            result then has each seed's front and the hypervolume that it dominates.
+        constraints: cost -> the most that is allowed, in the unit of its column.
+        reference: objective -> where hypervolumes begin; default is the worst of the table.
 
     Raises:
-        ValueError: unknown strategy, a config of another strategy, or a number out of range.
+        ValueError: unknown strategy or cost, a config of another strategy, a number out of range, or several
+            objectives for a strategy that searches for accuracy alone.
 
     >>> from ednag_jax import CategoricalSpace
     >>> table = Benchmark.from_table(CategoricalSpace("mine", choices=(3, 3)), np.arange(9.0), name="mine")
@@ -60,26 +73,45 @@ def search(
     check_range("seeds", len(numbers), 1)
     if queries is not None:
         check_range("queries", queries, 1)
-    wanted = STRATEGIES[strategy].config
+    goal = checked_goal(benchmark, objectives, constraints, reference)
     if config is None:
-        config = wanted() if queries is None else wanted.for_budget(queries, benchmark.space.size)
-    if not isinstance(config, wanted):
-        raise ValueError(f"{strategy} takes a {wanted.__name__}, got a {type(config).__name__}")
+        config = default_config(strategy, queries, benchmark.space.size, len(goal.objectives))
+    _check_able(strategy, config, goal)
     keys, method = seed_keys(numbers, root=root), STRATEGIES[strategy].strategy
-    trace, compile_seconds, run_seconds = run_timed(
-        keys, benchmark.params, problem=benchmark.problem, config=config, strategy=method
-    )
+    problem, params = posed(benchmark, goal)
+    trace, *seconds = run_timed(keys, params, problem=problem, config=config, strategy=method)
     return Result(
         strategy=strategy,
-        benchmark=describe(benchmark),
+        benchmark={**describe(benchmark), "optimum": goal_optimum(benchmark, goal)},
         config={"name": type(config).__name__, **dataclasses.asdict(config)},
         seeds=list(numbers),
         budget=queries,
-        compile_seconds=compile_seconds,
-        run_seconds=run_seconds,
+        compile_seconds=seconds[0],
+        run_seconds=seconds[1],
         environment=environment(),
-        **_outcome(trace, benchmark, queries),
+        objectives=list(goal.objectives),
+        constraints=goal.constraints,
+        **_outcome(trace, benchmark, goal, queries),
     )
+
+
+def default_config(strategy: str, queries: int | None, size: int, num_objectives: int = 1) -> Any:
+    """Returns a strategy's own settings, long enough to spend the budget in a space of that size."""
+    wanted = STRATEGIES[strategy].config
+    if num_objectives > 1 and hasattr(wanted, "for_front"):
+        return wanted.for_front(queries, size)
+    return wanted() if queries is None else wanted.for_budget(queries, size)
+
+
+def _check_able(strategy: str, config: Any, goal: Goal) -> None:
+    """Raises ValueError where settings are another strategy's, or objectives too many for this one."""
+    wanted = STRATEGIES[strategy].config
+    if not isinstance(config, wanted):
+        raise ValueError(f"{strategy} takes a {wanted.__name__}, got a {type(config).__name__}")
+    if len(goal.objectives) > 1 and not STRATEGIES[strategy].strategy.several_objectives:
+        able = ", ".join(name for name, entry in STRATEGIES.items() if entry.strategy.several_objectives)
+        asked = ", ".join(goal.objectives)
+        raise ValueError(f"{strategy} searches for accuracy alone, got objectives {asked}; use one of {able}")
 
 
 def run_timed(
@@ -118,18 +150,18 @@ def environment() -> dict[str, str]:
     return {**versions, "python": platform.python_version(), "device": device}
 
 
-def _outcome(trace: Trace, benchmark: Benchmark, budget: int | None) -> dict[str, Any]:
+def _outcome(trace: Trace, benchmark: Benchmark, goal: Goal, budget: int | None) -> dict[str, Any]:
     """Returns the fields of a Result that are read off a trace."""
     evaluation = flatten_trace(trace)
     logs = [query_log(evaluation, seed, budget) for seed in range(len(evaluation.queried))]
     length = budget or max(len(log.accuracy) for log in logs)
     best = [_best_query(log) for log in logs]
     archs = np.stack([phenotype for phenotype, _ in best])
+    said = np.array([accuracy for _, accuracy in best])
     test = None
     if benchmark.test_params is not None:
-        test = np.asarray(benchmark.lookup(jnp.asarray(archs), "test"))
+        test = np.where(np.isnan(said), np.nan, benchmark.lookup(jnp.asarray(archs), "test"))
     invalid, failed = failures(evaluation)
-    said = np.array([accuracy for _, accuracy in best])
     curve = np.stack([best_so_far(log.accuracy, length) for log in logs])
     if benchmark.is_noisy:
         curve = np.where(np.isnan(curve), np.nan, _true_curve(logs, benchmark, length))
@@ -142,6 +174,7 @@ def _outcome(trace: Trace, benchmark: Benchmark, budget: int | None) -> dict[str
         "curve": curve,
         "num_invalid": invalid.sum(axis=1),
         "num_failed": failed.sum(axis=1),
+        **front_outcome(evaluation, logs, benchmark, goal, length),
     }
 
 
@@ -155,6 +188,8 @@ def _true_curve(logs: Sequence[QueryLog], benchmark: Benchmark, length: int) -> 
 def _best_query(log: QueryLog) -> tuple[np.ndarray, float]:
     """Returns the phenotype and accuracy of a seed's best query; the first of equals.
 
+    Where none is within the constraints: of the one nearest to them, with accuracy NaN.
+
     Raises:
         ValueError: the seed met no valid architecture at all.
     """
@@ -162,5 +197,6 @@ def _best_query(log: QueryLog) -> tuple[np.ndarray, float]:
         raise ValueError(
             "a seed met no valid architecture; raise num_steps or population_size, or use the compact encoding"
         )
-    row = int(np.argmax(np.nan_to_num(log.accuracy, nan=-np.inf)))
+    broken = np.where(is_feasible(log.fitness), -np.inf, log.fitness)
+    row = int(np.argmax(np.where(np.isnan(log.accuracy), broken, log.accuracy)))
     return log.phenotype[row], float(log.accuracy[row])

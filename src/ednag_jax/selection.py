@@ -8,6 +8,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from ednag_jax.config import EvolveConfig
 from ednag_jax.denoise import in_blocks
+from ednag_jax.feasibility import on_one_scale
 from ednag_jax.fitness import mean_ranks
 from ednag_jax.types import KeyArray, Scalar
 
@@ -89,6 +90,7 @@ def walk(
 
 def walk_weights(fitness: Float[Array, " m"], diversity: Float[Array, " m"]) -> Float[Array, " m"]:
     """Returns the published experiments' wheel: fitness * (1 + diversity in [0, 1]), scaled to [0.1, 1]."""
+    fitness = on_one_scale(fitness)
     # An all-failed population has no finite fitness; it counts as equal.
     alive = fitness > -jnp.inf
     finite = jnp.where(alive, fitness, jnp.min(jnp.where(alive, fitness, 0.0)))

@@ -21,6 +21,19 @@ FitnessFn: TypeAlias = Callable[[Params, KeyArray, Phenotype], Float[Array, " n"
 """`fitness_fn(params, key, phenotype [n e]) -> [n]`; higher is better, NaN or inf marks a failure."""
 
 
+class Costs(NamedTuple):
+    """What n architectures cost, beside their accuracy; lower is better."""
+
+    value: Float[Array, "*n k"]
+    """What the search minimises; k = 0 where accuracy is its one objective."""
+    violation: Float[Array, "*n"]
+    """How far beyond the constraints: the excess over each bound as a share of it, summed; 0 if within."""
+
+
+CostFn: TypeAlias = Callable[[Params, Phenotype], Costs]
+"""`cost_fn(params, phenotype [n e]) -> Costs`; what is not finite marks a failure."""
+
+
 class Schedule(NamedTuple):
     """Rows that a denoising loop scans over, first row first; one row holds three scalars."""
 
@@ -49,7 +62,9 @@ class Evaluation(NamedTuple):
     accuracy: Float[Array, "*n"]
     """What the fitness function said, NaN where it failed or was not asked."""
     fitness: Float[Array, "*n"]
-    """What selection ranks; -inf where the evaluation failed."""
+    """What selection ranks; -inf where it failed, a large negative number where a constraint is broken."""
+    cost: Float[Array, "*n k"]
+    """The objectives beside accuracy, lower is better; k = 0 where there are none."""
 
 
 class State(NamedTuple):
@@ -92,3 +107,5 @@ class Strategy(NamedTuple):
     name: str
     init: Callable[..., Any]
     step: Callable[..., tuple[Any, StepInfo]]
+    several_objectives: bool = False
+    """Whether it heeds `Evaluation.cost`, or asks without looking; else accuracy is all it searches for."""

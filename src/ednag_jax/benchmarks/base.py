@@ -37,6 +37,9 @@ ORACLES = {
 TRUE_COLUMN = "true"
 """The column that a noisy benchmark has: what its answers scatter around, and results are judged by."""
 
+COSTS = ("cost", "energy", "flops", "latency", "macs", "memory", "model_size", "params", "train_time")
+"""Columns of which less is better, by the names that benchmarks give them."""
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ class Benchmark:
     """SHA-256 of what a search sees."""
     optimum: float | None = static(None)
     """The best value there is; None where it is not known."""
+    costs: tuple[str, ...] = static(COSTS)
+    """Names of columns of which less is better: what a search may minimise or bound."""
 
     @classmethod
     def from_table(
@@ -85,7 +90,7 @@ class Benchmark:
             test_accuracy: the same of another split, or None.
             name: for reports.
             columns: further tables [space.size] by name.
-            **described: `dataset`, `metric`, `epochs`, `unit`, `direction`, for reports.
+            **described: `dataset`, `metric`, `epochs`, `unit`, `direction`, for reports; `costs`.
 
         Raises:
             ValueError: a column of another length, or with a value that is not finite.
@@ -128,7 +133,7 @@ class Benchmark:
             name: for reports.
             test_params: arrays of the same form for the test split, or None.
             columns: arrays of the same form for further quantities.
-            **described: `dataset`, `metric`, `epochs`, `unit`, `direction`, `optimum`, for reports.
+            **described: `dataset`, `metric`, `epochs`, `unit`, `direction`, `optimum`, for reports; `costs`.
         """
         leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(params)]
         return cls(
@@ -146,6 +151,11 @@ class Benchmark:
     def problem(self) -> Problem:
         """The space with the fitness function; equal for all data sets of a space, so they share programs."""
         return Problem(self.space, self.fitness_fn)
+
+    @property
+    def cost_columns(self) -> tuple[str, ...]:
+        """The columns there are of which less is better."""
+        return tuple(name for name in self.columns if name in self.costs)
 
     @property
     def oracle(self) -> str:

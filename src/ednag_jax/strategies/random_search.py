@@ -47,4 +47,4 @@ def step(
     return RandomSearchState(drawn, better_of(state.best, best_of(drawn))), step_info(drawn)
 
 
-RANDOM_SEARCH = Strategy("random_search", init, step)
+RANDOM_SEARCH = Strategy("random_search", init, step, several_objectives=True)
