@@ -85,6 +85,8 @@ def test_without_any_weight_all_count_alike(population):
     x, _ = population
     none = estimate_x0(f32(x), jnp.full(N, -jnp.inf), 0.2)
     np.testing.assert_array_equal(none, estimate_x0(f32(x), jnp.zeros(N), 0.2))
+    floored = estimate_x0_floored(f32(x), jnp.full(N, -jnp.inf), 0.2, 1e-9)
+    np.testing.assert_array_equal(floored, estimate_x0_floored(f32(x), jnp.zeros(N), 0.2, 1e-9))
 
 
 def test_a_failed_individual_has_no_say_but_is_denoised():

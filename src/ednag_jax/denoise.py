@@ -70,10 +70,13 @@ def estimate_x0_of(
     """
     root = jnp.sqrt(alpha_bar)
     scale = root / (1 - alpha_bar)
-    # All weights -inf would make 0/0 in the softmax.
-    log_weight = jnp.where(jnp.any(jnp.isfinite(log_weight)), log_weight, 0.0)
-    bias = log_weight - 0.5 * root * scale * jnp.sum(population**2, axis=-1)
+    bias = _some_weight(log_weight) - 0.5 * root * scale * jnp.sum(population**2, axis=-1)
     return in_blocks(lambda rows: _softmax_mean(rows, population, bias, scale), samples)
+
+
+def _some_weight(log_weight: Float[Array, " n"]) -> Float[Array, " n"]:
+    """Returns the log weights, or equal ones where all are -inf, which would make 0/0."""
+    return jnp.where(jnp.any(jnp.isfinite(log_weight)), log_weight, 0.0)
 
 
 def estimate_x0_floored(
@@ -91,6 +94,7 @@ def estimate_x0_floored(
     scaled to a maximum of 1 first, which float32 needs.
     """
     root = jnp.sqrt(alpha_bar)
+    log_weight = _some_weight(log_weight)
     weight = jnp.exp(log_weight - jnp.max(log_weight)) + floor
     norm = jnp.sum(population**2, axis=-1)
 
