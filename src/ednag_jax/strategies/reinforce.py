@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from ednag_jax.config import ReinforceConfig
 from ednag_jax.fd_step import step_info
+from ednag_jax.feasibility import is_feasible
 from ednag_jax.fitness import best_of, better_of, evaluate
 from ednag_jax.problem import Problem
 from ednag_jax.spaces import SearchSpace
@@ -18,7 +19,10 @@ from ednag_jax.strategies.choices import draw, log_softmax, marks
 from ednag_jax.types import Evaluation, KeyArray, Params, Scalar, StepInfo, Steps, Strategy
 
 FAILURE = -1.0
-"""Advantage of what failed, in standard deviations: without a reward it cannot have one of its own."""
+"""Advantage of what has no reward, in standard deviations."""
+
+TIE_BREAK = 0.1
+"""Deviation of the noise on an encoding of -1 and 1 that orders equal numbers and changes no sign."""
 
 
 class Rewards(NamedTuple):
@@ -91,7 +95,7 @@ def sample(
 
     The policy is independent over `space.choices`, as published for NAS-Bench-101 and 201 (there: edges and
     ops). Where `num_tries` were not enough, as in a space with narrow bounds, the last is mended: it becomes
-    what its own encoding decodes to.
+    what its own encoding decodes to, ties broken by chance.
     """
     table = log_softmax(logits, space)
 
@@ -107,7 +111,9 @@ def sample(
         return number + 1, tried(number)
 
     _, last = jax.lax.while_loop(is_on, body, (jnp.int32(1), tried(jnp.int32(0))))
-    return jnp.where(space.is_valid(last), last, space.decode(space.encode(last)))
+    genotype = space.encode(last)
+    genotype += TIE_BREAK * jax.random.normal(jax.random.fold_in(key, num_tries), genotype.shape)
+    return jnp.where(space.is_valid(last), last, space.decode(genotype))
 
 
 def advantage_of(
@@ -116,10 +122,10 @@ def advantage_of(
     """Returns the averages with one more reward, and by how many deviations that lies above their mean.
 
     The baseline is the published one, a moving average that includes the reward itself. The deviation, of the
-    same averages, makes units cancel: accuracies in percent, or losses negated. What failed has no
-    reward: it counts as `FAILURE` and leaves the averages as they are.
+    same averages, makes units cancel: accuracies in percent, or losses negated. What failed or breaks a
+    constraint has no reward: it counts as `FAILURE` and leaves the averages as they are.
     """
-    is_reward = jnp.isfinite(reward)
+    is_reward = is_feasible(reward)
     weight = momentum * rewards.weight + (1 - momentum)
     share = (1 - momentum) / weight
     change = jnp.where(is_reward, reward, rewards.mean) - rewards.mean
