@@ -43,6 +43,29 @@ def test_test_accuracy_is_used_where_the_data_directory_has_it(data_dir, capsys)
     assert "oracle: test accuracy" in capsys.readouterr().out
 
 
+def test_objectives_and_constraints_are_searched_and_their_front_is_shown_and_written(tmp_path, capsys):
+    asked = ["--objectives", "accuracy", "latency", "--constraints", "model_size=0.5", "--out", str(tmp_path)]
+    assert cli.main(["search", *FAST, *asked]) == 0
+    printed = capsys.readouterr().out
+    assert "constraints: model_size <= 0.5" in printed
+    assert "hypervolume from accuracy 9.712, latency 0.02558" in printed
+    stored = json.loads((tmp_path / "result.json").read_text())["results"]["ednag"]
+    assert stored["objectives"] == ["accuracy", "latency"]
+    assert stored["config"]["elite_rate"] == 1
+    front = stored["fronts"][0]
+    assert len(front["arch"]) == len(front["latency"])
+    assert "| accuracy | latency | arch |" in (tmp_path / "table.md").read_text()
+    assert {p.name for p in tmp_path.iterdir()} == {"result.json", "table.md", "progress.png", "front.png"}
+
+
+def test_a_constraint_that_nothing_meets_is_said(tmp_path, capsys):
+    asked = ["--constraints", "latency=0.001", "--out", str(tmp_path)]
+    assert cli.main(["search", *FAST, *asked]) == 0
+    printed = capsys.readouterr().out
+    assert "constraints: latency <= 0.001; 3 of 3 seeds met no architecture within them" in printed
+    assert "nearest to the constraints: |" in printed
+
+
 @pytest.mark.parametrize("strategy", ["random_search", "regularized_evolution", "local_search"])
 def test_other_strategies_take_their_own_settings(strategy, capsys):
     assert cli.main(["search", "--strategy", strategy, "--seeds", "2", "--set", "num_steps=3"]) == 0
@@ -61,6 +84,11 @@ def test_other_strategies_take_their_own_settings(strategy, capsys):
         (["--set", "noise=1"], "no setting 'noise'; there are num_steps"),
         (["--set", "num_steps=many"], "num_steps must be a int, got 'many'"),
         (["--queries", "0"], "queries must be at least 1"),
+        (
+            ["--objectives", "accuracy", "speed"],
+            "no cost 'speed'; its costs are: train_time, latency, model_size",
+        ),
+        (["--constraints", "latency"], "--constraints 'latency' must be COST=BOUND"),
         (["--out", "/dev/null/x"], "cannot be written"),
     ],
 )

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import tyro
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -20,6 +21,8 @@ from ednag_jax import plots, report
 from ednag_jax.benchmarks import BENCHMARKS, load_benchmark
 from ednag_jax.benchmarks.importers import import_file
 from ednag_jax.config import PRESETS, EvolveConfig
+from ednag_jax.result import Result
+from ednag_jax.search import default_config
 from ednag_jax.search import search as run_search
 from ednag_jax.spaces import SPACES
 from ednag_jax.storage import CACHE_DIR_VARIABLE, DATA_DIR_VARIABLE, cache_dir, require_writable, write_atomic
@@ -50,6 +53,8 @@ def search(
     preset: str = "default",
     settings: Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="NAME=VALUE")] = (),
     metric: str | None = None,
+    objectives: tuple[str, ...] = ("accuracy",),
+    constraints: Annotated[tuple[str, ...], tyro.conf.arg(metavar="COST=BOUND")] = (),
     root: int = 0,
     data_dir: Path | None = None,
     out: Path | None = None,
@@ -68,31 +73,50 @@ def search(
         settings: settings of the strategy by name, such as num_steps=200 temperature=0.5.
         metric: what the search sees; default is validation accuracy where the benchmark has it. `test`
             searches test accuracy (protocol `paper`), and the report says so.
+        objectives: accuracy, and costs of the benchmark to minimise with it, such as latency or model_size.
+        constraints: the most that is allowed of a cost, in its own unit, such as latency=0.015.
         root: random root that the seeds are folded into.
         data_dir: folder of benchmark files; default is EDNAG_DATA_DIR.
-        out: folder for result.json, table.md and progress.png; default writes nothing.
+        out: folder for result.json, table.md, progress.png and, with several objectives, front.png; default
+            writes nothing.
     """
     if out is not None:
         require_writable(out)
     benchmark = _load(space, dataset, metric, data_dir)
-    config = _configured(strategy, preset, benchmark.dataset, settings, (queries, benchmark.space.size))
+    bounds = dict(_bound(text) for text in constraints)
+    budget = (queries, benchmark.space.size, len(objectives))
+    config = _configured(strategy, preset, benchmark.dataset, settings, budget)
+    asked: dict[str, Any] = {"objectives": objectives, "constraints": bounds, "config": config, "root": root}
     with progress(f"{strategy}: {seeds} seeds on {space} {benchmark.dataset}, one compiled call"):
-        result = run_search(strategy, benchmark, seeds=seeds, queries=queries, config=config, root=root)
-    rows = [report.result_row(strategy, result)]
-    title = f"{space}: {benchmark.oracle} as oracle"
-    report.print_table(title, report.RESULT_HEADER, rows, only=report.TERMINAL_COLUMNS)
+        result = run_search(strategy, benchmark, seeds=seeds, queries=queries, **asked)
+    _report(result, f"{space}: {benchmark.oracle} as oracle", out)
+
+
+def _report(result: Result, title: str, out: Path | None) -> None:
+    """Prints a result, and writes it with its tables and plots where there is a folder for them."""
+    tables: dict[str, tuple[Sequence[str], list[list[str]]]] = {
+        title: (report.RESULT_HEADER, [report.result_row(result.strategy, result)])
+    }
+    report.print_table(title, *tables[title], only=report.TERMINAL_COLUMNS)
     print(report.footnotes([result]))
     print(f"compiled in {result.compile_seconds:.1f} s, ran in {result.run_seconds:.2f} s")
-    print(f"best: {result.best_arch[int(result.best_accuracy.argmax())]}")
+    best = int(np.argmax(np.nan_to_num(result.best_accuracy, nan=-np.inf)))
+    is_known = not np.isnan(result.best_accuracy[best])
+    print(f"{'best' if is_known else 'nearest to the constraints'}: {result.best_arch[best]}")
+    if result.fronts:
+        front, header, rows = report.front_table(result)
+        tables[front] = (header, rows)
+        report.print_table(front, header, rows)
     if out is None:
         return
     made = report.provenance(" ".join(["ednag", *sys.argv[1:]]))
-    table = report.markdown_table(report.RESULT_HEADER, rows)
-    write_atomic(
-        out / "table.md", f"{title}\n\n{table}\n{report.footnotes([result])}\n\n{report.provenance_line(made)}"
-    )
-    report.write_results(out / "result.json", made, {strategy: result})
-    plots.save(plots.progress_by_queries({benchmark.dataset: {strategy: result}}), out / "progress.png")
+    text = "\n".join(f"{name}\n\n{report.markdown_table(*table)}" for name, table in tables.items())
+    write_atomic(out / "table.md", f"{text}\n{report.footnotes([result])}\n\n{report.provenance_line(made)}")
+    report.write_results(out / "result.json", made, {result.strategy: result})
+    group = {result.benchmark["dataset"]: {result.strategy: result}}
+    plots.save(plots.progress_by_queries(group), out / "progress.png")
+    if result.fronts:
+        plots.save(plots.fronts({result.strategy: result}), out / "front.png")
     print(f"written to {out}/")
 
 
@@ -235,18 +259,31 @@ def _load(space: str, dataset: str | None, metric: str | None, data_dir: Path | 
 
 
 def _configured(
-    strategy: str, preset: str, dataset: str, settings: Sequence[str], budget: tuple[int | None, int]
+    strategy: str, preset: str, dataset: str, settings: Sequence[str], budget: tuple[int | None, int, int]
 ) -> Any:
-    """Returns the strategy's settings with those given by name put in; None where nothing was given."""
+    """Returns the strategy's settings with those given by name put in; None where nothing was given.
+
+    The budget is queries, the size of the space, and the number of objectives.
+    """
     if strategy not in STRATEGIES or (strategy != "ednag" and not settings):
         return None
-    entry = STRATEGIES[strategy].config
-    if entry is EvolveConfig:
-        config = EvolveConfig.preset(preset, dataset=dataset)
-    else:
-        config = entry() if budget[0] is None else entry.for_budget(*budget)
+    is_named = STRATEGIES[strategy].config is EvolveConfig and preset != "default"
+    config = EvolveConfig.preset(preset, dataset=dataset) if is_named else default_config(strategy, *budget)
     changes = dict(_parsed(text, config) for text in settings)
     return dataclasses.replace(config, **changes)
+
+
+def _bound(text: str) -> tuple[str, float]:
+    """Returns name and number of COST=BOUND.
+
+    Raises:
+        ValueError: not of that form.
+    """
+    name, _, value = text.partition("=")
+    try:
+        return name, float(value)
+    except ValueError:
+        raise ValueError(f"--constraints {text!r} must be COST=BOUND, such as latency=0.015") from None
 
 
 def _parsed(text: str, config: Any) -> tuple[str, Any]:

@@ -36,9 +36,12 @@ def new_figure(columns: int, height: float = 3.6) -> tuple[Figure, list[Axes]]:
 
 
 def band(axes: Axes, x: np.ndarray, values: Float[np.ndarray, "s x"], label: str, colour: str) -> None:
-    """Draws the mean over seeds and the band between the 10th and 90th percentile."""
-    low, high = np.nanpercentile(values, (10, 90), axis=0)
-    axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+    """Draws the mean over seeds and the band between the 10th and 90th percentile, from the first number on."""
+    known = ~np.isnan(values).all(axis=0)
+    x, values = x[known], values[:, known]
+    if known.any():  # else no seed met the constraints
+        low, high = np.nanpercentile(values, (10, 90), axis=0)
+        axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
     axes.plot(x, np.nanmean(values, axis=0), color=colour, label=label, linewidth=1.6)
 
 
@@ -54,6 +57,31 @@ def progress_by_queries(groups: Mapping[str, Mapping[str, Result]]) -> Figure:
         axes.set_ylabel("best so far" if optimum is None else "regret to the table's best")
         axes.set_yscale("linear" if optimum is None else "log")
     panels[0].legend(frameon=False, loc="best", fontsize=8, title="line: mean, band: 10-90 % of seeds")
+    return figure
+
+
+def hypervolume_by_queries(groups: Mapping[str, Mapping[str, Float[np.ndarray, "s q"]]]) -> Figure:
+    """Returns one panel a group: what is missing of the table's hypervolume after q queries, by method."""
+    figure, panels = new_figure(len(groups))
+    for axes, (title, curves) in zip(panels, groups.items(), strict=True):
+        for colour, (label, curve) in zip(COLOURS, curves.items(), strict=False):
+            band(axes, np.arange(1, curve.shape[1] + 1), 1 - curve, label, colour)
+        axes.set(title=title, xlabel="distinct architectures queried", yscale="log")
+        axes.set_ylabel("missing share of the hypervolume")
+    panels[0].legend(frameon=False, fontsize=8, title="line: mean, band: 10-90 % of seeds")
+    return figure
+
+
+def fronts(results: Mapping[str, Result]) -> Figure:
+    """Returns accuracy over the first cost, one panel a method: each seed's front, as a step line."""
+    figure, panels = new_figure(len(results))
+    for axes, (label, result) in zip(panels, results.items(), strict=True):
+        cost = result.objectives[1]
+        for front in result.fronts or []:
+            order = np.argsort(front[cost])
+            x, y = (np.array(front[name])[order] for name in (cost, "accuracy"))
+            axes.step(x, np.maximum.accumulate(y), where="post", color=COLOURS[0], alpha=0.3, linewidth=0.8)
+        axes.set(title=label, xlabel=cost, ylabel="accuracy")
     return figure
 
 

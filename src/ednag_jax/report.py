@@ -146,9 +146,37 @@ def footnotes(results: Iterable[Result]) -> str:
         lines.append("oracle: test accuracy")
     if any(result.observed_accuracy is not None for result in results):
         lines.append(NOISY_ORACLE)
+    lines += dict.fromkeys(constraints_line(result) for result in results if result.constraints)
     if any(result.test_accuracy is None for result in results):
         lines.append(TEST_MISSING)
     return "\n".join(lines)
+
+
+def constraints_line(result: Result) -> str:
+    """Returns what bounds a search kept to, and in how many seeds it met nothing within them."""
+    bounds = ", ".join(f"{name} <= {bound:g}" for name, bound in result.constraints.items())
+    without = int(np.isnan(result.best_accuracy).sum())
+    missed = f"; {without} of {len(result.seeds)} seeds met no architecture within them" if without else ""
+    return f"constraints: {bounds}{missed}"
+
+
+def front_table(result: Result) -> tuple[str, Sequence[str], list[list[str]]]:
+    """Returns title, header and rows of the front that dominates most of all seeds'; the first where unknown.
+
+    Raises:
+        ValueError: the search had one objective.
+    """
+    if result.fronts is None:
+        raise ValueError("a search for accuracy alone has no front; give ed.search several objectives")
+    seed, share = 0, ""
+    if result.hypervolume is not None and result.reference is not None:
+        last = result.hypervolume[:, -1]
+        seed, start = int(last.argmax()), ", ".join(f"{name} {v:.4g}" for name, v in result.reference.items())
+        share = f"; hypervolume from {start}: {last.mean():.4f} ± {last.std():.4f} over all seeds"
+    front, names = result.fronts[seed], (*result.objectives, "arch")
+    columns = [[v if name == "arch" else f"{v:.4g}" for v in front[name]] for name in names]
+    rows = [list(row) for row in zip(*columns, strict=True)]
+    return f"Front of seed {result.seeds[seed]}{share}", names, rows
 
 
 def at_budget(result: Result, queries: int) -> str:
@@ -210,8 +238,8 @@ def comparison(
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Returns a Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
+    """Returns a Markdown table; bars inside a cell are those of its text."""
+    lines = [header, ["---"] * len(header), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
