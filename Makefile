@@ -9,7 +9,7 @@ ifneq ($(EDNAG_DATA_DIR),)
 export EDNAG_DATA_DIR
 endif
 
-.PHONY: help install lint types test test-slow bench smoke readme reproduce compare compare-noisy ablate ci clean
+.PHONY: help install lint types test test-slow bench smoke readme reproduce compare compare-noisy compare-objectives ablate ci clean
 
 help:  ## Lists the targets.
 	@grep -E '^[a-z0-9%-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
@@ -58,6 +58,10 @@ compare: install  ## Every strategy on every table at equal queries; half an hou
 
 compare-noisy: install  ## Every strategy under a noisy oracle; ten minutes, goes on where it stopped.
 	$(BIN)/python experiments/compare_noisy.py --out $(OUT)/compare_noisy
+	$(BIN)/python docs/collect_results.py $(OUT)
+
+compare-objectives: install  ## Accuracy against latency or size, beside NSGA-II; three minutes.
+	$(BIN)/python experiments/compare_objectives.py --out $(OUT)/objectives
 	$(BIN)/python docs/collect_results.py $(OUT)
 
 ablate: install  ## What each part of both methods does; forty minutes, goes on where it stopped.

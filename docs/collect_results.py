@@ -11,6 +11,7 @@ from ednag_jax.storage import write_atomic
 EXPERIMENTS = {
     "compare": "compare_strategies",
     "compare_noisy": "compare_noisy",
+    "objectives": "compare_objectives",
     "ablate": "ablate_online",
     **{
         name: f"reproduce_{name}"
@@ -21,9 +22,9 @@ EXPERIMENTS = {
 PAGE = Path(__file__).parent / "results.md"
 INTRODUCTION = """# Results
 
-Written by `make reproduce`, `make compare`, `make compare-noisy` and `make ablate` from the tables of the
-experiments; every seed is counted, budgets are distinct architectures queried, and each part says what its
-numbers can and cannot be compared with.
+Written by `make reproduce`, `make compare`, `make compare-noisy`, `make compare-objectives` and `make ablate`
+from the tables of the experiments; every seed is counted, budgets are distinct architectures queried, and each
+part says what its numbers can and cannot be compared with.
 """
 
 

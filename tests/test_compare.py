@@ -70,6 +70,24 @@ def test_a_part_without_a_budget_is_kept_too(bumpy, tmp_path, searches):
     assert searches == ["random_search"]
 
 
+def test_parts_of_other_objectives_are_told_apart_and_have_the_settings_for_them(tmp_path, searches):
+    space = ed.CategoricalSpace("two", choices=(3,) * 3)
+    columns = {"latency": np.arange(1.0, 28.0)}
+    benchmark = ed.Benchmark.from_table(space, np.arange(27.0), name="two", columns=columns)
+    method = Method("EDNAG", "ednag")
+    both = ("accuracy", "latency")
+    parts = {"one": Part(benchmark, method, 9), "two": Part(benchmark, method, 9, both)}
+    first = search_parts(parts, seeds=2, folder=tmp_path)
+    assert first["one"].fronts is None
+    assert first["two"].config == {
+        "name": "EvolveConfig",
+        **dataclasses.asdict(ed.EvolveConfig.for_front(9, 27)),
+    }
+    again = search_parts(parts, seeds=2, folder=tmp_path)
+    assert searches == ["ednag", "ednag"]
+    assert again["two"].to_dict() == first["two"].to_dict()
+
+
 @pytest.mark.parametrize("what", ["seeds", "queries", "config", "table", "version", "cut"])
 def test_a_part_of_another_search_is_not_used(bumpy, tmp_path, searches, what):
     arguments = {"seeds": 6, "queries": 15, "folder": tmp_path}

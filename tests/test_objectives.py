@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ednag_jax as ed
+from ednag_jax import plots, report
 from ednag_jax.config import MAPPINGS
 from ednag_jax.feasibility import feasible_first, is_feasible, on_one_scale
 from ednag_jax.fitness import log_weights
@@ -390,6 +391,30 @@ def test_bounds_of_nasbench201_are_in_its_units():
     archs = jnp.stack([benchmark.space.from_str(text) for text in found.best_arch])
     assert np.all(np.asarray(benchmark.lookup(archs, "model_size")) <= 0.35)
     assert benchmark.cost_columns == ("train_time", "latency", "model_size")
+
+
+def test_plots_show_each_seeds_front_and_what_is_missing_of_the_hypervolume(costly, tmp_path):
+    result = ed.search("ednag", costly, seeds=4, queries=30, objectives=("accuracy", "latency", "params"))
+    drawn = plots.fronts({"ednag": result})
+    assert len(drawn.axes[0].lines) == 4
+    assert drawn.axes[0].lines[0].get_xdata().tolist() == sorted(result.fronts[0]["latency"])
+    missing = plots.hypervolume_by_queries({"costly": {"ednag": result.hypervolume}})
+    line = missing.axes[0].lines[0].get_ydata()
+    np.testing.assert_allclose(line, 1 - result.hypervolume.mean(axis=0))
+    plots.save(missing, tmp_path / "h.png")
+    plots.save(plots.progress_by_queries({"costly": {"ednag": result}}), tmp_path / "p.png")
+
+
+def test_front_table_is_of_the_seed_that_dominates_most(costly):
+    result = ed.search("random_search", costly, seeds=5, queries=20, objectives=("accuracy", "latency"))
+    seed = int(result.hypervolume[:, -1].argmax())
+    title, header, rows = report.front_table(result)
+    assert title.startswith(f"Front of seed {seed}; hypervolume from accuracy ")
+    assert header == ("accuracy", "latency", "arch")
+    assert [row[2] for row in rows] == result.fronts[seed]["arch"]
+    with pytest.raises(ValueError, match="for accuracy alone has no front; give"):
+        report.front_table(ed.search("random_search", costly, seeds=5, queries=20))
+    assert "a\\|b" in report.markdown_table(["arch"], [["a|b"]])
 
 
 def test_pareto_fitness_is_the_same_alone_and_in_a_batch():

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 from ednag_jax.benchmarks import Benchmark
 from ednag_jax.config import EvolveConfig
 from ednag_jax.result import Result, plain
-from ednag_jax.search import describe, environment, search
-from ednag_jax.strategies import STRATEGIES
+from ednag_jax.search import default_config, describe, environment, search
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -46,11 +45,20 @@ class Part(NamedTuple):
     method: Method
     queries: int | None
     """Budget per seed; None is all that a run asks."""
+    objectives: tuple[str, ...] = ("accuracy",)
 
     def path(self, folder: Path) -> Path:
         """Returns the file of the finished part."""
         benchmark = self.benchmark
-        return folder / f"{benchmark.name} {benchmark.dataset} {benchmark.metric} {self.method.label}.json"
+        names = (benchmark.name, benchmark.dataset, benchmark.metric, *self.objectives[1:], self.method.label)
+        return folder / f"{' '.join(names)}.json"
+
+    def config(self) -> Any:
+        """Returns the settings that it is searched with."""
+        method, size = self.method, self.benchmark.space.size
+        if method.config is not None:
+            return method.config
+        return default_config(method.strategy, self.queries, size, len(self.objectives))
 
 
 def compare(
@@ -122,8 +130,8 @@ def search_parts(parts: Mapping[Key, Part], *, seeds: int, folder: Path | None =
 
 
 def _searched(part: Part, seeds: int, folder: Path | None) -> Result:
-    method = part.method
-    result = search(method.strategy, part.benchmark, seeds=seeds, queries=part.queries, config=method.config)
+    asked: dict[str, Any] = {"queries": part.queries, "config": part.config(), "objectives": part.objectives}
+    result = search(part.method.strategy, part.benchmark, seeds=seeds, **asked)
     if folder:
         result.to_json(part.path(folder))
     return result
@@ -135,16 +143,14 @@ def _kept(part: Part, seeds: int, folder: Path) -> Result | None:
         kept = Result.from_dict(json.loads(part.path(folder).read_text()))
     except (OSError, ValueError, TypeError, KeyError):
         return None  # missing, cut, or of another version: it is computed again
-    config, configs = part.method.config, STRATEGIES[part.method.strategy].config
-    if config is None:
-        budget, size = part.queries, part.benchmark.space.size
-        config = configs() if budget is None else configs.for_budget(budget, size)
+    config = part.config()
     wanted = {
         "strategy": part.method.strategy,
         "benchmark": describe(part.benchmark),
         "config": {"name": type(config).__name__, **dataclasses.asdict(config)},
         "seeds": list(range(seeds)),
         "budget": part.queries,
+        "objectives": list(part.objectives),
         "environment": environment(),
     }
     return kept if all(getattr(kept, name) == plain(value) for name, value in wanted.items()) else None
