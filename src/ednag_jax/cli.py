@@ -66,7 +66,7 @@ def search(
     Args:
         space: a benchmark's space; `ednag list` names them.
         dataset: a data set or task of the benchmark; default is its first.
-        strategy: ednag, ednag_online, random_search, regularized_evolution, local_search.
+        strategy: ednag, ednag_online, tpe, random_search, ...: `ednag list` names all.
         seeds: seeds 0 .. seeds-1.
         queries: distinct architectures that each seed may ask about; default is all that a run asks.
         preset: settings of strategy ednag: default or paper.

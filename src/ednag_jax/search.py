@@ -47,7 +47,7 @@ def search(
     them once it met one within.
 
     Args:
-        strategy: `ednag`, `ednag_online`, `random_search`, `regularized_evolution` or `local_search`.
+        strategy: a name of `STRATEGIES`, such as `ednag`, `ednag_online`, `random_search` or `tpe`.
         benchmark: from `load_benchmark` or `Benchmark.from_table`.
         seeds: how many (0 .. seeds-1), or a range of them.
         queries: budget of distinct architectures per seed: what a seed would do after spending it is cut off.

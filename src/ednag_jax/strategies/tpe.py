@@ -56,7 +56,8 @@ def propose(
     """Returns the architecture to ask for next.
 
     Candidates are drawn from l and the one with the greatest l / g wins, which is the one of greatest expected
-    improvement. Those that are not valid or were asked before are passed over, since an answer does not
+    improvement. As in the paper a candidate is a whole architecture, where Hyperopt chooses each value by
+    itself. Those that are not valid or were asked before are passed over, since an answer does not
     change; where all were, one is drawn uniformly instead.
 
     Args:
