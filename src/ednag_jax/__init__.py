@@ -3,6 +3,7 @@
 from ednag_jax.benchmarks import BENCHMARKS, Benchmark, benchmark_from_table_file, load_benchmark
 from ednag_jax.config import (
     EvolveConfig,
+    GPBOConfig,
     LocalSearchConfig,
     OnlineConfig,
     RandomSearchConfig,
@@ -32,6 +33,7 @@ __all__ = [
     "DataError",
     "Evaluation",
     "EvolveConfig",
+    "GPBOConfig",
     "LocalSearchConfig",
     "OnlineConfig",
     "Problem",

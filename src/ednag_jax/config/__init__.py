@@ -9,13 +9,16 @@ from ednag_jax.config.baselines import (
     TPEConfig,
 )
 from ednag_jax.config.evolve import ENCODINGS, MAPPINGS, PRESETS, EvolveConfig
+from ednag_jax.config.model_based import BananasConfig, GPBOConfig
 from ednag_jax.config.online import OnlineConfig
 
 __all__ = [
     "ENCODINGS",
     "MAPPINGS",
     "PRESETS",
+    "BananasConfig",
     "EvolveConfig",
+    "GPBOConfig",
     "LocalSearchConfig",
     "OnlineConfig",
     "RandomSearchConfig",

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from ednag_jax.config import (
     EvolveConfig,
+    GPBOConfig,
     LocalSearchConfig,
     OnlineConfig,
     RandomSearchConfig,
@@ -15,6 +16,7 @@ from ednag_jax.config import (
 )
 from ednag_jax.evolve import EDNAG
 from ednag_jax.strategies.ednag_online import EDNAG_ONLINE
+from ednag_jax.strategies.gp_bo import GP_BO
 from ednag_jax.strategies.local_search import LOCAL_SEARCH
 from ednag_jax.strategies.random_search import RANDOM_SEARCH
 from ednag_jax.strategies.regularized_evolution import REGULARIZED_EVOLUTION
@@ -40,6 +42,7 @@ STRATEGIES: dict[str, Entry] = {
         Entry(LOCAL_SEARCH, LocalSearchConfig),
         Entry(REINFORCE, ReinforceConfig),
         Entry(TPE, TPEConfig),
+        Entry(GP_BO, GPBOConfig),
     )
 }
 
