@@ -1,6 +1,7 @@
 """EDNAG with an online predictor: what it proposes, and that it finds the best with few queries."""
 
 import dataclasses
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 import ednag_jax as ed
-from ednag_jax.spaces.traits import cell_traits
+from ednag_jax.spaces.traits import PATHS, _computed, cell_traits
 from ednag_jax.strategies.ednag_online import propose
 from ednag_jax.strategies.gaussian_process import half_squared_distance
 
@@ -59,10 +60,13 @@ def test_settings_that_propose_nothing_are_refused():
         ed.OnlineConfig(denoising=False, num_mutants=0, num_random=0)
 
 
-def test_without_its_predictor_it_finds_less_but_repeats_no_query(bumpy):
+def test_without_its_predictor_it_finds_less_but_repeats_no_query():
+    worth = np.random.default_rng(0).normal(size=(5, 4))
+    values = sum(np.ix_(*worth)).ravel()
+    smooth = ed.Benchmark.from_table(ed.CategoricalSpace("smooth", choices=(4,) * 5), values, name="smooth")
     config = ed.OnlineConfig(num_steps=30, num_initial=4, num_mutants=16, num_random=64, population_size=8)
-    full = ed.search("ednag_online", bumpy, seeds=12, config=config)
-    blind = ed.search("ednag_online", bumpy, seeds=12, config=dataclasses.replace(config, predictor=False))
+    full = ed.search("ednag_online", smooth, seeds=12, config=config)
+    blind = ed.search("ednag_online", smooth, seeds=12, config=dataclasses.replace(config, predictor=False))
     assert blind.best_accuracy.mean() < full.best_accuracy.mean()
     assert (blind.queries >= 31).all()
 
@@ -73,17 +77,40 @@ def dissimilarity(first, second):
     return float(half_squared_distance(coarse, coarse)[0, 1]), float(half_squared_distance(fine, fine)[0, 1])
 
 
-def test_traits_count_fields_paths_kinds_and_used_edges():
+def test_traits_compare_what_paths_compute_and_fields():
     cell = [3, 3, 3, 1, 3, 3]
     assert dissimilarity(cell, cell) == (0.0, 0.0)
-    # One convolution for the other on edge (0, 3): one of 6 ops and one of 4 paths; a used edge, no kind.
+    # One convolution for the other on edge (0, 3): the same kinds; one of 4 paths, and one of 6 ops.
     coarse, fine = dissimilarity([3, 3, 3, 2, 3, 3], [3, 3, 3, 3, 3, 3])
-    assert coarse == pytest.approx((1 / 6 + 0) / 2, abs=1e-6)
+    assert coarse == pytest.approx(0, abs=1e-6)
     assert fine == pytest.approx((1 / 6 + 1 / 4) / 2, abs=1e-6)
-    # Edge (1, 2) leads nowhere where (2, 3) is none: no path and no used edge changes, its kind does.
+    # Pooling there is another kind.
+    assert dissimilarity([3, 3, 3, 4, 3, 3], [3, 3, 3, 3, 3, 3])[0] == pytest.approx(1 / 4, abs=1e-6)
+    # Edge (1, 2) leads nowhere where (2, 3) is none: nothing else is computed.
     coarse, fine = dissimilarity([3, 3, 1, 1, 3, 0], [3, 3, 4, 1, 3, 0])
-    assert coarse == pytest.approx((0 + 1 / 6) / 2, abs=1e-6)
-    assert fine == pytest.approx((1 / 6 + 0) / 2, abs=1e-6)
+    assert coarse == pytest.approx(0, abs=1e-6)
+    assert fine == pytest.approx(1 / 6 / 2, abs=1e-6)
+
+
+def test_isomorphic_cells_and_skips_on_the_way_compute_the_same():
+    # Nodes 1 and 2 exchanged, no edge between them: the branches change places.
+    coarse, fine = dissimilarity([3, 4, 0, 1, 2, 3], [4, 3, 0, 1, 3, 2])
+    assert coarse == pytest.approx(0, abs=1e-6)
+    assert fine == pytest.approx(4 / 6 / 2, abs=1e-6)
+    # conv - skip is skip - conv is conv; skip - skip is the identity.
+    assert dissimilarity([3, 0, 0, 1, 1, 0], [1, 0, 0, 3, 1, 0])[0] == pytest.approx(0, abs=1e-6)
+
+
+def test_every_sequence_of_a_path_has_a_number_of_its_own():
+    cells = jnp.array(list(itertools.product(range(5), repeat=3)))
+    ops = jnp.zeros((len(cells), 6), jnp.int32).at[:, jnp.array(PATHS[3])].set(cells)
+    seen = {}
+    for cell, traits in zip(cells.tolist(), np.asarray(_computed(ops, 5)), strict=True):
+        sequence = None if 0 in cell else tuple(op for op in cell if op != 1)
+        seen.setdefault(sequence, set()).add(traits.tobytes())
+    assert len(seen) == 1 + 40
+    assert all(len(traits) == 1 for traits in seen.values())
+    assert len(set.union(*seen.values())) == len(seen)
 
 
 @pytest.mark.parametrize("name", sorted(ed.SPACES))

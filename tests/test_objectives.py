@@ -15,7 +15,15 @@ from ednag_jax.config import MAPPINGS
 from ednag_jax.feasibility import feasible_first, is_feasible, on_one_scale
 from ednag_jax.fitness import log_weights
 from ednag_jax.hypervolume import front_rows, hypervolume, hypervolume_curve
-from ednag_jax.pareto import crowding, front_numbers, is_repeat, pareto_fitness, places
+from ednag_jax.pareto import (
+    CHEBYSHEV_SUM,
+    crowding,
+    front_numbers,
+    is_repeat,
+    pareto_fitness,
+    places,
+    scalarised,
+)
 from ednag_jax.selection import walk_weights
 from ednag_jax.types import Evaluation
 
@@ -114,6 +122,21 @@ def test_population_is_ordered_by_front_then_crowding_then_repeats_then_violatio
     assert len(set(found.tolist())) == 8
     repeated = pareto_fitness(evaluation_of([9.0, 1, 9, 5], [9.0, 1, 9, 9.5], arch_id=[4, 7, 4, 8]))
     assert np.argsort(-np.asarray(repeated)).tolist() == [0, 1, 3, 2]
+
+
+def test_scalarised_is_the_augmented_chebyshev_function_and_leaves_the_rest_below():
+    accuracy = jnp.array([90.0, 80.0, 85.0, 95.0, jnp.nan])
+    cost = jnp.array([[10.0], [4.0], [7.0], [1.0], [2.0]])
+    fitness = jnp.array([90.0, 80.0, 85.0, -2e30, -jnp.inf])
+    drawn = Evaluation(jnp.zeros((5, 4), int), jnp.arange(5), jnp.ones(5, bool), accuracy, fitness, cost)
+    key = jax.random.key(3)
+    weight = np.asarray(jax.random.dirichlet(key, jnp.ones(2)), float)
+    terms = weight * np.array([[1, 0], [0, 1], [0.5, 0.5]])
+    expected = terms.min(axis=1) + CHEBYSHEV_SUM * terms.sum(axis=1)
+    found = scalarised(key, drawn)
+    np.testing.assert_allclose(found[:3], expected, atol=1e-5)
+    np.testing.assert_array_equal(found[3:], fitness[3:])
+    assert not jnp.isnan(scalarised(key, drawn._replace(fitness=jnp.full(5, -jnp.inf)))).any()
 
 
 def test_repeats_are_told_by_both_halves_of_a_hash():

@@ -1,4 +1,4 @@
-"""Several objectives as one order of a population: non-dominated fronts, then crowding (Deb et al. 2002)."""
+"""Several objectives as one order: non-dominated fronts, then crowding (Deb et al. 2002), or drawn weights."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Num
 
 from ednag_jax.feasibility import is_feasible
-from ednag_jax.types import Evaluation
+from ednag_jax.types import Evaluation, KeyArray
 
 
 def dominates(values: Float[Array, "m k"]) -> Bool[Array, "m m"]:
@@ -79,6 +79,26 @@ def pareto_fitness(evaluation: Evaluation) -> Float[Array, " m"]:
     spread = crowding(values, jnp.where(feasible & ~repeated, number, len(number)))
     tier = jnp.where(feasible, jnp.where(repeated, 0.0, 1.0), evaluation.fitness)
     return jnp.where(alive, places(tier, -number, spread).astype(jnp.float32), -jnp.inf)
+
+
+CHEBYSHEV_SUM = 0.05
+"""Weight of the plain sum beside the least term, so that of equals in the least the better in the rest wins."""
+
+
+def scalarised(key: KeyArray, evaluation: Evaluation) -> Float[Array, " m"]:
+    """Returns one fitness for several objectives under weights drawn anew (ParEGO, Knowles 2006).
+
+    The augmented Chebyshev function of accuracy and negated costs, each scaled to [0, 1] over the feasible;
+    its maximum is a point of the front, another one under other weights. Infeasible and failed as they were.
+    """
+    feasible = jnp.isfinite(evaluation.accuracy) & is_feasible(evaluation.fitness)
+    values = jnp.concatenate([evaluation.accuracy[:, None], -evaluation.cost], axis=-1)
+    low = jnp.min(values, axis=0, where=feasible[:, None], initial=jnp.inf)
+    high = jnp.max(values, axis=0, where=feasible[:, None], initial=-jnp.inf)
+    scaled = (values - low) / jnp.where(high > low, high - low, 1.0)
+    terms = jax.random.dirichlet(key, jnp.ones(values.shape[1])) * scaled
+    fitness = jnp.min(terms, axis=-1) + CHEBYSHEV_SUM * jnp.sum(terms, axis=-1)
+    return jnp.where(feasible, fitness, evaluation.fitness)
 
 
 def is_repeat(arch_id: Num[Array, "m *h"]) -> Bool[Array, " m"]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 NONE, SKIP, CONV_1X1, CONV_3X3 = range(4)
 """Op ids that cells of NAS-Bench-201 and TransNAS-Bench-101 micro have in common."""
@@ -24,42 +24,45 @@ class Traits(NamedTuple):
     """Tells architectures apart."""
 
 
-def categories(groups: Sequence[tuple[Int[Array, "*b _"], int]]) -> Float[Array, "*b f"]:
-    """Returns one-hot columns whose half squared distance is the mean over groups of the share that differs.
+def categories(values: Int[Array, "*b n"], number: int) -> Float[Array, "*b f"]:
+    """Returns one-hot columns of values in [0, number); half a squared distance is the share that differs."""
+    columns = jax.nn.one_hot(values, number) / jnp.sqrt(values.shape[-1])
+    return columns.reshape(*values.shape[:-1], -1)
 
-    Args:
-        groups: each the values of some categories, from 0 to below the number beside them.
-    """
-    columns = [
-        jax.nn.one_hot(values, number).reshape(*values.shape[:-1], -1) / jnp.sqrt(values.shape[-1])
-        for values, number in groups
-    ]
-    return jnp.concatenate(columns, axis=-1) / jnp.sqrt(len(groups))
+
+def joined(parts: Sequence[Float[Array, "*b _"]]) -> Float[Array, "*b f"]:
+    """Returns columns whose half squared distance is the mean of that of the parts."""
+    return jnp.concatenate(parts, axis=-1) / jnp.sqrt(len(parts))
 
 
 def cell_traits(ops: Int[Array, "*b 6"], num_ops: int) -> Traits:
     """Returns the traits of cells of 4 nodes whose edges are in the order (0,1) (0,2) (1,2) (0,3) (1,3) (2,3).
 
-    Fine: the six ops, and what the four paths from input to output compute, each a sequence of ops that
-    `none` breaks. Coarse: the ops of the edges on some path, and the kinds of all ops, where the two
-    convolutions are one kind.
+    Coarse: what the four paths from input to output compute, in any order, with the two convolutions as one
+    kind: isomorphic cells agree. Fine: the same with the convolutions told apart, and the six ops.
     """
-    kind = jnp.where(ops == CONV_3X3, CONV_1X1, ops)
-    coarse = categories([(jnp.where(_is_used(ops), ops, NONE), num_ops), (kind, num_ops)])
-    paths = [_path(ops, path, num_ops) for path in PATHS]
-    size = num_ops ** max(map(len, PATHS))
-    return Traits(coarse, categories([(ops, num_ops), (jnp.stack(paths, axis=-1), size)]))
+    kinds = jnp.where(ops == CONV_3X3, CONV_1X1, ops)
+    return Traits(_computed(kinds, num_ops), joined([categories(ops, num_ops), _computed(ops, num_ops)]))
+
+
+def _computed(ops: Int[Array, "*b 6"], num_ops: int) -> Float[Array, "*b f"]:
+    """Returns how many of the paths compute each sequence of ops, scaled.
+
+    A path that `none` breaks computes nothing; `skip` adds nothing to a sequence: identity is the empty one.
+    Half a squared distance is the share of paths that differ; sequences that several compute weigh more.
+    """
+    size = sum((num_ops - CONV_1X1) ** length for length in range(max(map(len, PATHS)) + 1))
+    computed = jnp.stack([_path(ops, path, num_ops) for path in PATHS], axis=-1)
+    return jnp.sum(jax.nn.one_hot(computed, size), axis=-2) / jnp.sqrt(len(PATHS))
 
 
 def _path(ops: Int[Array, "*b 6"], path: tuple[int, ...], num_ops: int) -> Int[Array, "*b"]:
-    """Returns the number of a path's sequence of ops, 0 where an edge of it is none."""
-    on_path = ops[..., path]
-    place = jnp.array([num_ops**i for i in range(len(path))])
-    return jnp.where(jnp.any(on_path == NONE, axis=-1), 0, jnp.sum(on_path * place, axis=-1))
+    """Returns the number of a path's sequence of ops without skips, -1 where an edge of it is none.
 
-
-def _is_used(ops: Int[Array, "*b 6"]) -> Bool[Array, "*b 6"]:
-    """Returns which edges lie on an unbroken path from input to output."""
-    unbroken = jnp.stack([jnp.all(ops[..., path] != NONE, axis=-1) for path in PATHS], axis=-1)
-    on_path = jnp.array([[edge in path for path in PATHS] for edge in range(ops.shape[-1])])
-    return jnp.any(on_path & unbroken[..., None, :], axis=-1)
+    The ops after skip are the digits 1, 2, ... of a number without a digit 0, so the empty sequence is 0.
+    """
+    number = jnp.zeros(ops.shape[:-1], jnp.int32)
+    for edge in path:
+        op = ops[..., edge]
+        number = jnp.where(op == SKIP, number, (num_ops - CONV_1X1) * number + op - SKIP)
+    return jnp.where(jnp.any(ops[..., path] == NONE, axis=-1), -1, number)

@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from ednag_jax.spaces.base import SearchSpace
 from ednag_jax.spaces.categorical import CategoricalSpace
-from ednag_jax.spaces.traits import Traits, categories, cell_traits
+from ednag_jax.spaces.traits import Traits, categories, cell_traits, joined
 from ednag_jax.types import HostPhenotype, KeyArray
 
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3")
@@ -53,7 +53,7 @@ class TransNas101Micro(CategoricalSpace):
         super().__init__(name, choices, encoding)
 
     def traits(self, phenotype: Int[Array, "*b e"]) -> Traits:
-        """Returns ops and paths, and as coarse traits the kinds of op; see `cell_traits`."""
+        """Returns what the paths of the cell compute; see `cell_traits`."""
         return cell_traits(phenotype, len(OPS))
 
     def to_str(self, phenotype: HostPhenotype) -> str:
@@ -163,7 +163,7 @@ class TransNas101Macro(SearchSpace):
         doubled = jnp.where(present, 1 + jnp.cumsum(block % 2, axis=-1), 0)
         halved = jnp.where(present, 1 + jnp.cumsum(block // 2, axis=-1), 0)
         values = [(phenotype + 1, len(BLOCKS) + 1), (doubled, MOST_DOUBLINGS + 2), (halved, MOST_HALVINGS + 2)]
-        numbers = categories(values)
+        numbers = joined([categories(part, number) for part, number in values])
         return Traits(numbers, numbers)
 
     def to_str(self, phenotype: HostPhenotype) -> str:

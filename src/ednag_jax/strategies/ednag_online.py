@@ -7,16 +7,18 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from ednag_jax.config import OnlineConfig
 from ednag_jax.denoise import ddim_step, estimate_x0_of
 from ednag_jax.fd_step import step_info
 from ednag_jax.fitness import best_of, better_of, evaluate, mean_ranks
+from ednag_jax.pareto import scalarised
 from ednag_jax.problem import Problem
 from ednag_jax.schedules import make_schedule
 from ednag_jax.spaces import SearchSpace
 from ednag_jax.spaces.traits import Traits
+from ednag_jax.strategies.archive import begun, extended, is_known
 from ednag_jax.strategies.gaussian_process import (
     Kernel,
     grown_inverse,
@@ -34,7 +36,7 @@ class OnlineState(NamedTuple):
     """Everything queried so far, rows in the order of the queries, and the predictor fitted to it."""
 
     evaluation: Evaluation
-    """[q ...]; rows not yet used repeat the first and rank last."""
+    """[q ...]; rows not yet used repeat the last and rank last."""
     traits: Traits
     inverse: Float[Array, "q q"]
     """Of the covariance matrix, noise included; 0 in rows not yet used."""
@@ -46,8 +48,7 @@ def init(key: KeyArray, params: Params, *, problem: Problem, config: OnlineConfi
     key_draw, key_fitness = jax.random.split(key)
     phenotype = problem.space.random(key_draw, config.num_initial)
     drawn = evaluate(key_fitness, params, phenotype, problem=problem)
-    row = jnp.minimum(jnp.arange(config.num_queries), config.num_initial - 1)
-    archive = Evaluation(*(column[row] for column in drawn))
+    archive = begun(drawn, config.num_queries)
     traits = problem.space.traits(archive.phenotype)
     inverse = jnp.zeros((config.num_queries, config.num_queries))
 
@@ -72,7 +73,7 @@ def step(
     # `row` is not batched over seeds, so this stays one branch, not all of them and a selection.
     chosen = jax.lax.switch(jnp.sum(used > jnp.array(sizes)), branches, key_propose, state, used)
     asked = evaluate(key_fitness, params, chosen[None], problem=problem)
-    archive = Evaluation(*(a.at[used].set(b[0]) for a, b in zip(state.evaluation, asked, strict=True)))
+    archive = extended(state.evaluation, used, asked)
     new = problem.space.traits(chosen)
     traits = Traits(*(a.at[used].set(b) for a, b in zip(state.traits, new, strict=True)))
     inverse = _observe(state.inverse, traits, used, config)
@@ -103,6 +104,8 @@ def _choose(
 ) -> Int[Array, " e"]:
     """Returns the best proposal not queried yet: by expected improvement, or in turns by an upper bound.
 
+    Of several objectives each query weighs anew what it improves.
+
     Args:
         key: consumed.
         state: its first `used` rows are in use.
@@ -113,8 +116,10 @@ def _choose(
     """
     archive = Evaluation(*(column[:size] for column in state.evaluation))
     observed = jnp.arange(size) < used
-    fitness = jnp.where(observed, archive.fitness, -jnp.inf)
-    candidates = propose(key, archive.phenotype, fitness, space=problem.space, config=config)
+    key_propose, key_weights, key_chance = jax.random.split(key, 3)
+    fitness = scalarised(key_weights, archive) if archive.cost.shape[-1] else archive.fitness
+    fitness = jnp.where(observed, fitness, -jnp.inf)
+    candidates = propose(key_propose, archive.phenotype, fitness, space=problem.space, config=config)
     target = normal_scores(fitness, observed)
     traits = Traits(*(column[:size] for column in state.traits))
     cross = _kernel(config)(traits, problem.space.traits(candidates)) * observed[:, None]
@@ -123,18 +128,11 @@ def _choose(
     # Expected improvement alone dwells in the basin that it found first.
     is_exploring = used % config.explore_every == 0
     value = jnp.where(is_exploring, mean + config.explore_width * deviation, improvement)
-    if not config.predictor:  # chance chooses; `propose` splits the key in three, so 3 is a key of its own
-        value = jax.random.uniform(jax.random.fold_in(key, 3), value.shape)
-    known = _is_known(problem.space.arch_id(candidates), archive.arch_id, observed)
+    if not config.predictor:
+        value = jax.random.uniform(key_chance, value.shape)
+    known = is_known(problem.space.arch_id(candidates), archive.arch_id, used)
     value = jnp.where(known | ~problem.space.is_valid(candidates), -jnp.inf, value)
     return candidates[jnp.argmax(value)]
-
-
-def _is_known(ids: Array, queried: Array, observed: Bool[Array, " q"]) -> Bool[Array, " m"]:
-    """Returns which ids, [m] or [m 2], are among those observed."""
-    equal = ids[:, None] == queried[None]
-    equal = jnp.all(equal, axis=-1) if equal.ndim == 3 else equal
-    return jnp.any(equal & observed, axis=1)
 
 
 def propose(
@@ -198,4 +196,4 @@ def _denoised(
     return proposals.reshape(-1, phenotype.shape[1])
 
 
-EDNAG_ONLINE = Strategy("ednag_online", init, step)
+EDNAG_ONLINE = Strategy("ednag_online", init, step, several_objectives=True)
