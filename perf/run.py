@@ -6,6 +6,7 @@ from pathlib import Path
 
 import denoise
 import engine
+import online
 
 from ednag_jax import report
 from ednag_jax.storage import write_atomic
@@ -17,6 +18,7 @@ if __name__ == "__main__":
     sections = {
         "Engine: preset `paper` on NAS-Bench-201, CIFAR-10 (perf/engine.py)": engine.lines(found),
         "`denoise` on large populations (perf/denoise.py)": denoise.lines(),
+        "`ednag_online` on NAS-Bench-201, CIFAR-10 (perf/online.py)": online.lines(),
     }
     engine.plot(found)
     text = "# Speed\n\nWarm, median of 5, compile time apart, baselines in the same process; ratios count.\n"
