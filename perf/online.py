@@ -12,6 +12,9 @@ import json
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from timing import interleaved
 
@@ -26,7 +29,8 @@ GIGABYTE = 1024**3
 def measure() -> dict[str, float]:
     """Returns seconds of compiling and running, and the peak memory of this process in bytes."""
     benchmark = ed.load_benchmark("nasbench201", dataset="cifar10")
-    keys, calls, compiled = ed.seed_keys(SEEDS), {}, {}
+    keys, compiled = ed.seed_keys(SEEDS), {}
+    calls: dict[str, Callable[[], Any]] = {}
     for name in STRATEGIES:
         strategy, config = ed.STRATEGIES[name]
         arguments = {
@@ -35,7 +39,7 @@ def measure() -> dict[str, float]:
             "strategy": strategy,
         }
         compiled[f"{name} compiled"] = run_timed(keys, benchmark.params, **arguments)[1]
-        calls[name] = lambda arguments=arguments: run_timed(keys, benchmark.params, **arguments)[0]
+        calls[name] = partial(run_timed, keys, benchmark.params, **arguments)
     seconds = interleaved(calls)
     memory = 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {**compiled, **seconds, "memory": memory}

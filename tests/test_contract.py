@@ -23,6 +23,12 @@ CASES = {
     ),
     "reinforce": ("reinforce", ed.ReinforceConfig(num_steps=30, learning_rate=0.1)),
     "tpe": ("tpe", ed.TPEConfig(num_steps=12, num_initial=4, num_candidates=8)),
+    "bananas": (
+        "bananas",
+        ed.BananasConfig(
+            num_steps=4, num_initial=4, batch_size=3, num_mutants=8, num_updates=9, num_layers=2, width=4
+        ),
+    ),
     "gp_bo": ("gp_bo", ed.GPBOConfig(num_steps=12, num_initial=4, num_mutants=8, num_random=8)),
     "local_search": ("local_search", ed.LocalSearchConfig(num_steps=6)),
 }

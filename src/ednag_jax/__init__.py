@@ -2,6 +2,7 @@
 
 from ednag_jax.benchmarks import BENCHMARKS, Benchmark, benchmark_from_table_file, load_benchmark
 from ednag_jax.config import (
+    BananasConfig,
     EvolveConfig,
     GPBOConfig,
     LocalSearchConfig,
@@ -28,6 +29,7 @@ __all__ = [
     "BENCHMARKS",
     "SPACES",
     "STRATEGIES",
+    "BananasConfig",
     "Benchmark",
     "CategoricalSpace",
     "DataError",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import jax
 
-from ednag_jax.config.base import StepsConfig, Swept, check_range, static
+from ednag_jax.config.base import StepsConfig, Swept, check_choice, check_range, static
 
 
 @jax.tree_util.register_dataclass
@@ -21,6 +21,8 @@ class BananasConfig(StepsConfig):
     """First queries, drawn uniformly."""
     batch_size: int = static(10)
     """Queries a round, k."""
+    features: str = static("adjacency")
+    """What networks read: `adjacency`, the space's own numbers, or `path`, the sequences of ops on paths."""
     num_networks: int = static(5)
     """Of the ensemble."""
     num_layers: int = static(10)
@@ -40,6 +42,7 @@ class BananasConfig(StepsConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_choice("features", self.features, ("adjacency", "path"))
         counts = ("num_initial", "batch_size", "num_networks", "num_layers", "width", "num_updates")
         for count in (*counts, "minibatch_size", "num_parents"):
             check_range(count, getattr(self, count), 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ednag_jax.config import (
+    BananasConfig,
     EvolveConfig,
     GPBOConfig,
     LocalSearchConfig,
@@ -15,6 +16,7 @@ from ednag_jax.config import (
     TPEConfig,
 )
 from ednag_jax.evolve import EDNAG
+from ednag_jax.strategies.bananas import BANANAS
 from ednag_jax.strategies.ednag_online import EDNAG_ONLINE
 from ednag_jax.strategies.gp_bo import GP_BO
 from ednag_jax.strategies.local_search import LOCAL_SEARCH
@@ -43,6 +45,7 @@ STRATEGIES: dict[str, Entry] = {
         Entry(REINFORCE, ReinforceConfig),
         Entry(TPE, TPEConfig),
         Entry(GP_BO, GPBOConfig),
+        Entry(BANANAS, BananasConfig),
     )
 }
 

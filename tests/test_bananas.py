@@ -1,0 +1,109 @@
+"""BANANAS: what its networks read, learn and say, and that it finds more than evolution with as few queries."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import ednag_jax as ed
+from ednag_jax.spaces.path_encoding import path_encoding
+from ednag_jax.strategies.bananas import (
+    independent_draws,
+    new_network,
+    percentage_error,
+    predict,
+    regrets,
+    trained,
+)
+
+SMALL = ed.BananasConfig(
+    num_steps=3, num_initial=4, batch_size=3, num_mutants=12, num_updates=20, num_layers=2, num_networks=2
+)
+
+
+def test_regrets_are_in_medians_failures_as_the_worst_and_unused_rows_nothing():
+    fitness = jnp.array([70.0, 90.0, -jnp.inf, 86.0, 99.0])
+    used = jnp.array([True, True, True, True, False])
+    np.testing.assert_allclose(regrets(fitness, used), [20 / 4, 0, 20 / 4, 4 / 4, 0], rtol=1e-6)
+    assert not regrets(jnp.full(5, -jnp.inf), used).any()
+    assert not regrets(jnp.full(5, 50.0), used).any()
+
+
+def test_loss_is_the_mean_absolute_percentage_error_to_the_bound():
+    network = [(jnp.array([[2.0]]), jnp.array([1.0]))]
+    inputs, target = jnp.array([[0.0], [1.0], [3.0]]), jnp.array([0.5, 4.0, 7.0])
+    expected = np.mean(np.abs([1 - 0.5, 3 - 4, 7 - 7]) / (np.array([0.5, 4.0, 7.0]) + 0.1))
+    assert percentage_error(network, inputs, target, 0.1) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_network_is_plain_layers_with_relu_between():
+    network = new_network(jax.random.key(0), 3, config=SMALL)
+    inputs = np.random.default_rng(0).normal(size=(5, 3))
+    plain = inputs
+    for weights, bias in network[:-1]:
+        plain = np.maximum(plain @ np.asarray(weights, float) + np.asarray(bias), 0)
+    plain = (plain @ np.asarray(network[-1][0], float) + np.asarray(network[-1][1]))[:, 0]
+    np.testing.assert_allclose(predict(network, jnp.asarray(inputs)), plain, rtol=1e-4, atol=1e-5)
+    assert [weights.shape for weights, _ in network] == [(3, 20), (20, 20), (20, 1)]
+
+
+def test_training_learns_the_used_rows_and_never_sees_the_others():
+    inputs = jnp.asarray(np.random.default_rng(1).integers(0, 2, (40, 6)), jnp.float32)
+    target = jnp.sum(inputs, axis=1) / 3
+    config = dataclasses.replace(SMALL, num_updates=300)
+    rest = {"used": jnp.int32(30), "config": config}
+    network = trained(jax.random.key(0), inputs=inputs, target=target, **rest)
+    error = percentage_error(network, inputs[:30], target[:30], 0.1)
+    assert error < 0.3 * jnp.mean(jnp.abs(jnp.mean(target[:30]) - target[:30]) / (target[:30] + 0.1))
+    spoilt = trained(jax.random.key(0), inputs=inputs, target=target.at[30:].set(99.0), **rest)
+    np.testing.assert_array_equal(network[0][0], spoilt[0][0])
+
+
+def test_independent_draws_have_the_mean_and_deviation_of_the_ensemble():
+    predicted = jnp.tile(jnp.array([[1.0], [2.0], [6.0]]), (1, 20_000))
+    drawn = independent_draws(jax.random.key(0), predicted)
+    assert drawn.mean() == pytest.approx(3, abs=0.08)
+    assert drawn.std() == pytest.approx(np.std([1, 2, 6], ddof=1), abs=0.08)
+    np.testing.assert_array_equal(independent_draws(jax.random.key(0), predicted[:1]), predicted[0])
+
+
+def test_path_encoding_of_a_cell_marks_the_sequences_of_its_paths():
+    # (0,1) conv3, (0,2) pool, (1,2) none, (0,3) skip, (1,3) conv1, (2,3) none: skip, and conv3 - conv1.
+    marked = np.flatnonzero(path_encoding(jnp.array([3, 4, 0, 1, 2, 0]), ed.SPACES["nasbench201"]))
+    np.testing.assert_array_equal(marked, [1, 5 + 3 + 5 * 2])
+
+
+@pytest.mark.parametrize("name", sorted(ed.SPACES))
+def test_path_encoding_is_of_zeros_and_ones_in_every_space(name):
+    space = ed.SPACES[name]
+    found = np.asarray(path_encoding(space.random(jax.random.key(0), 16), space))
+    assert set(np.unique(found)) <= {0.0, 1.0}
+    assert len(np.unique(found, axis=0)) > 4
+
+
+@pytest.mark.parametrize("features", ["adjacency", "path"])
+def test_no_architecture_is_queried_twice(features):
+    space = ed.CategoricalSpace("small", choices=(3,) * 5)
+    values = np.random.default_rng(0).normal(50, 10, space.size)
+    table = ed.Benchmark.from_table(space, values, name="small")
+    result = ed.search("bananas", table, seeds=3, config=dataclasses.replace(SMALL, features=features))
+    np.testing.assert_array_equal(result.queries, 4 + 3 * 3)
+
+
+def test_settings_are_checked():
+    with pytest.raises(ValueError, match="features must be one of adjacency, path"):
+        ed.BananasConfig(features="graph")
+    with pytest.raises(ValueError, match="num_mutants must be at least 10"):
+        ed.BananasConfig(num_mutants=9)
+
+
+@pytest.mark.slow
+def test_it_finds_more_than_regularized_evolution_on_nasbench201():
+    benchmark = ed.load_benchmark("nasbench201", dataset="cifar100")
+    means = [
+        ed.search(name, benchmark, seeds=range(300, 324), queries=100).best_accuracy.mean()
+        for name in ("bananas", "regularized_evolution", "random_search")
+    ]
+    assert means[0] > means[1] > means[2]
