@@ -170,7 +170,7 @@ def test_what_decodes_into_a_range_has_the_greatest_sum_of_numbers_for_its_cost(
     everything = all_of(SHORT)
     cost, kind = np.asarray(SHORT.num_params(everything)), np.asarray(everything[:, 0] * 10 + everything[:, 1])
     slots = np.asarray(SHORT.fields.encode(everything)) > 0
-    matters = np.asarray(SHORT._matters(everything))
+    matters = np.asarray(SHORT.matters(everything))
     counts = slots & np.repeat(matters, SHORT.fields.choices, axis=1)
     genotype = np.asarray(jax.random.normal(jax.random.key(3), (200, NARROW.genotype_size)))
     decoded = np.asarray(NARROW.decode(jnp.asarray(genotype)))
