@@ -86,7 +86,7 @@ def rows(title: str, results: Mapping[str, ed.Result], budgets: Sequence[int]) -
         cells = []
         for mean, p in zip(means, p_values, strict=True):
             mark = "" if not number or p[number] >= 0.05 else " +" if mean[number] > mean[0] else " -"
-            cells.append(f"{mean[number]:.4f}{mark}")
+            cells.append(f"{max(mean[number], 0.0):.4f}{mark}")  # the optimum is rounded to fewer digits
         lines.append([title, label, *cells, first_at_optimum(result)])
     return lines
 

@@ -14,6 +14,12 @@ import ednag_jax as ed
 from ednag_jax.search import _PROGRAMS
 
 COMPILE_EVENT = "/jax/core/compile/backend_compile_duration"
+COSTLY_STRATEGIES = ("bananas", "gp_bo")
+"""Their programs take seconds to compile: tests of what all strategies promise are slow tests for them."""
+EVERY_STRATEGY = [
+    pytest.param(name, marks=pytest.mark.slow) if name in COSTLY_STRATEGIES else name
+    for name in sorted(ed.STRATEGIES)
+]
 SIBLING_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 

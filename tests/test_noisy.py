@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import EVERY_STRATEGY
 
 import ednag_jax as ed
 from ednag_jax import report
@@ -68,7 +69,7 @@ def test_trainings_asked_directly_draw_anew_and_a_column_of_one_value_does_not(n
     assert len(set(noisy.lookup(arch, "test").tolist())) == 1
 
 
-@pytest.mark.parametrize("name", sorted(ed.STRATEGIES))
+@pytest.mark.parametrize("name", EVERY_STRATEGY)
 def test_a_run_is_told_one_training_of_each_architecture_however_often_it_asks(noisy, trainings, name):
     evaluation = trace_of(noisy, name)
     repeats, told = 0, []

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import EVERY_STRATEGY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -218,7 +219,7 @@ def feasible_seen(benchmark, result, bound):
     )
 
 
-@pytest.mark.parametrize("name", sorted(ed.STRATEGIES))
+@pytest.mark.parametrize("name", EVERY_STRATEGY)
 def test_no_strategy_returns_an_infeasible_architecture_and_all_find_the_feasible_best(name, costly):
     bound = 3.0
     within = np.asarray(costly.columns["latency"]) <= bound
@@ -237,7 +238,7 @@ def test_no_strategy_returns_an_infeasible_architecture_and_all_find_the_feasibl
     np.testing.assert_array_equal(result.test_accuracy, accuracy - 1)
 
 
-@pytest.mark.parametrize("name", sorted(ed.STRATEGIES))
+@pytest.mark.parametrize("name", EVERY_STRATEGY)
 def test_a_bound_that_nothing_keeps_leaves_the_nearest_and_no_accuracy(name, costly):
     result = ed.search(name, costly, seeds=6, queries=75, constraints={"latency": 0.5})
     assert np.isnan(result.curve).all()

@@ -5,6 +5,7 @@ import json
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import EVERY_STRATEGY
 
 import ednag_jax as ed
 
@@ -53,7 +54,7 @@ def test_any_range_of_seeds_gives_the_same_seeds(bumpy, result):
     assert other.best_arch != result.best_arch or not np.array_equal(other.queries, result.queries)
 
 
-@pytest.mark.parametrize("name", sorted(ed.STRATEGIES))
+@pytest.mark.parametrize("name", EVERY_STRATEGY)
 def test_every_strategy_spends_its_budget_by_default(name):
     benchmark = ed.load_benchmark("nasbench201", dataset="cifar10")
     found = ed.search(name, benchmark, seeds=4, queries=100)
@@ -135,9 +136,10 @@ EXPECTED = {
     "cifar100": (73.33, 0.12, 0.55),
     "ImageNet16-120": (47.00, 0.20, 0.40),
 }
+DATASETS = ["cifar10", *(pytest.param(name, marks=pytest.mark.slow) for name in EXPECTED if name != "cifar10")]
 
 
-@pytest.mark.parametrize("dataset", list(EXPECTED))
+@pytest.mark.parametrize("dataset", DATASETS)
 def test_paper_preset_does_what_the_published_recipe_does(dataset, data_dir):
     """All of seeds 0..99, test accuracy as oracle: docs/method.md, section 4."""
     mean, tolerance, share = EXPECTED[dataset]
@@ -148,7 +150,7 @@ def test_paper_preset_does_what_the_published_recipe_does(dataset, data_dir):
     assert 430 <= found.queries.mean() <= 570
 
 
-@pytest.mark.parametrize("dataset", list(EXPECTED))
+@pytest.mark.parametrize("dataset", DATASETS)
 def test_default_preset_is_at_least_the_paper_preset_at_every_budget(dataset):
     """With 30 seeds: shares are apart by 13 points at the least, most by 50 and more."""
     benchmark = ed.load_benchmark("nasbench201", dataset=dataset)

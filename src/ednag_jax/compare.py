@@ -134,7 +134,8 @@ def _searched(part: Part, seeds: int, folder: Path | None) -> Result:
     result = search(part.method.strategy, part.benchmark, seeds=seeds, **asked)
     if folder:
         result.to_json(part.path(folder))
-    return result
+    # Rounded as a kept one is: else two methods differ by what was rounded, in each seed the same way.
+    return dataclasses.replace(Result.from_dict(result.to_dict()), config=result.config)
 
 
 def _kept(part: Part, seeds: int, folder: Path) -> Result | None:
