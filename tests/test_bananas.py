@@ -83,6 +83,56 @@ def test_path_encoding_is_of_zeros_and_ones_in_every_space(name):
     assert len(np.unique(found, axis=0)) > 4
 
 
+def plain_module_paths(phenotype):
+    """Returns the op sequences of all paths of a module with at most three ops, by walking it."""
+    graph = {target: [] for target in range(7)}
+    for y in range(7):
+        for x in range(y):
+            if phenotype[x + y * (y - 1) // 2]:
+                graph[x].append(y)
+    found, walks = set(), [(0,)]
+    while walks:
+        walk = walks.pop()
+        if walk[-1] == 6:
+            found.add(tuple(phenotype[20 + vertex] for vertex in walk[1:-1]))
+        walks.extend((*walk, vertex) for vertex in graph[walk[-1]])
+    return {ops for ops in found if len(ops) <= 3}
+
+
+def test_path_encoding_of_a_module_marks_the_sequences_that_a_walk_meets():
+    space = ed.SPACES["nasbench101"]
+    phenotypes = np.asarray(space.random(jax.random.key(2), 40))
+    starts = {length: sum(3**i for i in range(length)) for length in range(4)}
+    for phenotype, code in zip(phenotypes, np.asarray(path_encoding(phenotypes, space)), strict=True):
+        sequences = plain_module_paths(phenotype.tolist())
+        expected = {starts[len(ops)] + sum(op * 3**i for i, op in enumerate(ops)) for ops in sequences}
+        assert set(np.flatnonzero(code).tolist()) == expected
+        assert len(code) == 40
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(ed.SPACES))
+def test_every_space_can_be_searched(name):
+    def fewer_is_better(params, key, phenotype):
+        return -jnp.sum(space.to_choices(phenotype), axis=-1) / 10.0
+
+    space = ed.SPACES[name]
+    benchmark = ed.Benchmark.from_function(space, fewer_is_better, None, name="sum")
+    result = ed.search("bananas", benchmark, seeds=3, config=SMALL)
+    assert result.queries.tolist() == [SMALL.num_queries] * 3
+    assert not result.num_invalid.any()
+    assert (result.curve[:, -1] > result.curve[:, SMALL.num_initial - 1]).all()
+
+
+def test_a_whole_space_can_be_asked_and_the_search_goes_on():
+    """No mutant is new before all is asked: uniform draws fill up."""
+    space = ed.CategoricalSpace("tiny", choices=(3, 3))
+    table = ed.Benchmark.from_table(space, np.arange(9.0), name="tiny")
+    result = ed.search("bananas", table, seeds=3, config=dataclasses.replace(SMALL, num_steps=8))
+    assert result.best_accuracy.tolist() == [8.0] * 3
+    assert result.queries.tolist() == [9] * 3
+
+
 @pytest.mark.parametrize("features", ["adjacency", "path"])
 def test_no_architecture_is_queried_twice(features):
     space = ed.CategoricalSpace("small", choices=(3,) * 5)

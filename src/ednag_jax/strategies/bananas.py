@@ -25,7 +25,7 @@ from ednag_jax.problem import Problem
 from ednag_jax.spaces import SearchSpace
 from ednag_jax.spaces.path_encoding import path_encoding
 from ednag_jax.strategies.archive import begun
-from ednag_jax.strategies.proposals import first_queries, is_new, mutants
+from ednag_jax.strategies.proposals import SPARE_DRAWS, first_queries, is_new, mutants
 from ednag_jax.types import Evaluation, KeyArray, Params, Scalar, StepInfo, Steps, Strategy
 
 Network: TypeAlias = list[tuple[Array, Array]]
@@ -84,10 +84,10 @@ def encoded(phenotype: Int[Array, "n e"], space: SearchSpace, config: BananasCon
 def propose(
     key: KeyArray, archive: Evaluation, *, space: SearchSpace, config: BananasConfig
 ) -> Int[Array, "m e"]:
-    """Returns mutants of the fittest, and then as many uniform draws as a round asks for."""
+    """Returns mutants of the fittest, and then uniform draws: more than a round asks for, as some are known."""
     key_mutate, key_draw = jax.random.split(key)
     children = mutants(key_mutate, archive, config.num_mutants, num_parents=config.num_parents, space=space)
-    return jnp.concatenate([children, space.random(key_draw, config.batch_size)])
+    return jnp.concatenate([children, space.random(key_draw, SPARE_DRAWS * config.batch_size)])
 
 
 def independent_draws(key: KeyArray, predicted: Float[Array, "k m"]) -> Float[Array, " m"]:
