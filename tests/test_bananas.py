@@ -101,9 +101,10 @@ def plain_module_paths(phenotype):
 
 def test_path_encoding_of_a_module_marks_the_sequences_that_a_walk_meets():
     space = ed.SPACES["nasbench101"]
-    phenotypes = np.asarray(space.random(jax.random.key(2), 40))
+    phenotypes = space.random(jax.random.key(2), 40)
     starts = {length: sum(3**i for i in range(length)) for length in range(4)}
-    for phenotype, code in zip(phenotypes, np.asarray(path_encoding(phenotypes, space)), strict=True):
+    codes = np.asarray(path_encoding(phenotypes, space))
+    for phenotype, code in zip(np.asarray(phenotypes), codes, strict=True):
         sequences = plain_module_paths(phenotype.tolist())
         expected = {starts[len(ops)] + sum(op * 3**i for i, op in enumerate(ops)) for ops in sequences}
         assert set(np.flatnonzero(code).tolist()) == expected
