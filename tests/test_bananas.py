@@ -152,7 +152,7 @@ def test_settings_are_checked():
 
 @pytest.mark.slow
 def test_it_finds_more_than_regularized_evolution_on_nasbench201():
-    """All of seeds 0..99: some runs stay in a poor basin, so that 24 seeds (300..323) say the opposite at 100."""
+    """All of seeds 0..99: some runs stay in a poor basin, and 24 seeds (300..323) say the opposite at 100."""
     benchmark = ed.load_benchmark("nasbench201", dataset="cifar100")
     names = ("bananas", "regularized_evolution", "random_search")
     results = [ed.search(name, benchmark, seeds=100, queries=100) for name in names]
