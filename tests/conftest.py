@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -28,6 +29,11 @@ def data_directory() -> Path | None:
     chosen = os.environ.get("EDNAG_DATA_DIR")
     folder = Path(chosen) if chosen else SIBLING_DATA
     return folder if folder.is_dir() else None
+
+
+def fewer_is_better(space: ed.SearchSpace) -> ed.Problem:
+    """Returns a problem that every space can pose: small values of its choices are better."""
+    return ed.Problem(space, lambda params, key, phenotype: -jnp.sum(space.to_choices(phenotype), -1) / 10.0)
 
 
 @pytest.fixture(scope="session")

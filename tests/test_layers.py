@@ -8,6 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "src" / "ednag_jax"
 LAYERS = [
     "types",
+    "arch_ids",
     "feasibility",
     "pareto",
     "hypervolume",

@@ -20,7 +20,6 @@ from ednag_jax.pareto import (
     CHEBYSHEV_SUM,
     crowding,
     front_numbers,
-    is_repeat,
     pareto_fitness,
     places,
     scalarised,
@@ -138,12 +137,6 @@ def test_scalarised_is_the_augmented_chebyshev_function_and_leaves_the_rest_belo
     np.testing.assert_allclose(found[:3], expected, atol=1e-5)
     np.testing.assert_array_equal(found[3:], fitness[3:])
     assert not jnp.isnan(scalarised(key, drawn._replace(fitness=jnp.full(5, -jnp.inf)))).any()
-
-
-def test_repeats_are_told_by_both_halves_of_a_hash():
-    ids = jnp.array([[1, 2], [1, 3], [1, 2], [2, 2]], jnp.uint32)
-    assert is_repeat(ids).tolist() == [False, False, True, False]
-    assert is_repeat(ids[:, 0]).tolist() == [False, True, True, False]
 
 
 def test_all_failed_or_infeasible_populations_have_an_order_without_nan():

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import fewer_is_better
 
 import ednag_jax as ed
 from ednag_jax.feasibility import feasible_first
@@ -156,8 +157,7 @@ def test_what_is_never_valid_by_chance_is_mended():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(ed.SPACES))
 def test_every_space_can_be_searched(name):
-    space = ed.SPACES[name]
-    problem = ed.Problem(space, lambda params, key, phenotype: -jnp.sum(space.to_choices(phenotype), -1) / 10.0)
+    problem = fewer_is_better(ed.SPACES[name])
     state, trace = ed.evolve_seeds(ed.seed_keys(3), None, problem=problem, config=SHORT, strategy=STRATEGY)
     assert np.all(trace.steps.evaluation.queried)
     assert np.all(np.isfinite(state.logits))

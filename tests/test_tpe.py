@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import fewer_is_better
 
 import ednag_jax as ed
 from ednag_jax.fitness import evaluate
@@ -138,8 +139,7 @@ def test_it_finds_the_best_of_independent_choices():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(ed.SPACES))
 def test_every_space_can_be_searched(name):
-    space = ed.SPACES[name]
-    problem = ed.Problem(space, lambda params, key, phenotype: -jnp.sum(space.to_choices(phenotype), -1) / 10.0)
+    problem = fewer_is_better(ed.SPACES[name])
     state, trace = ed.evolve_seeds(ed.seed_keys(3), None, problem=problem, config=SHORT, strategy=STRATEGY)
     assert np.all(trace.steps.evaluation.queried)
     assert np.all(state.best.accuracy >= np.max(trace.initial.accuracy, axis=1))

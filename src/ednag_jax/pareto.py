@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Num
 
+from ednag_jax.arch_ids import is_repeat
 from ednag_jax.feasibility import is_feasible
 from ednag_jax.types import Evaluation, KeyArray
 
@@ -99,10 +100,3 @@ def scalarised(key: KeyArray, evaluation: Evaluation) -> Float[Array, " m"]:
     terms = jax.random.dirichlet(key, jnp.ones(values.shape[1])) * scaled
     fitness = jnp.min(terms, axis=-1) + CHEBYSHEV_SUM * jnp.sum(terms, axis=-1)
     return jnp.where(feasible, fitness, evaluation.fitness)
-
-
-def is_repeat(arch_id: Num[Array, "m *h"]) -> Bool[Array, " m"]:
-    """Returns where an id, one number or two, stands earlier in the list too."""
-    words = arch_id.reshape(arch_id.shape[0], -1)
-    equal = jnp.all(words[:, None] == words[None], axis=-1)
-    return jnp.any(jnp.tril(equal, -1), axis=1)

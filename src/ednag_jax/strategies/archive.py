@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import and_
-
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int, Num
+from jaxtyping import Array, Int
 
 from ednag_jax.types import Evaluation
 
@@ -25,11 +22,3 @@ def begun(first: Evaluation, size: int) -> Evaluation:
 def extended(archive: Evaluation, row: Int[Array, ""], asked: Evaluation) -> Evaluation:
     """Returns the archive with the one query of an evaluation [1 ...] in a row."""
     return Evaluation(*(a.at[row].set(b[0]) for a, b in zip(archive, asked, strict=True)))
-
-
-def is_known(ids: Num[Array, "m *h"], queried: Num[Array, "q *h"], used: Int[Array, ""]) -> Bool[Array, " m"]:
-    """Returns which ids, numbers or hashes, are among the first `used` of those queried."""
-    columns = zip(ids.reshape(len(ids), -1).T, queried.reshape(len(queried), -1).T, strict=True)
-    # Halves of hashes compared one by one: with jnp.all over both XLA computes the hashes anew for each pair.
-    equal = reduce(and_, (new[:, None] == old for new, old in columns))
-    return jnp.any(equal & (jnp.arange(len(queried)) < used), axis=1)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from ednag_jax.arch_ids import is_known
 from ednag_jax.config import OnlineConfig
 from ednag_jax.denoise import ddim_step, estimate_x0_of
 from ednag_jax.fd_step import step_info
@@ -18,7 +19,7 @@ from ednag_jax.problem import Problem
 from ednag_jax.schedules import make_schedule
 from ednag_jax.spaces import SearchSpace
 from ednag_jax.spaces.traits import Traits
-from ednag_jax.strategies.archive import begun, extended, is_known
+from ednag_jax.strategies.archive import begun, extended
 from ednag_jax.strategies.gaussian_process import (
     Kernel,
     grown_inverse,
@@ -26,10 +27,8 @@ from ednag_jax.strategies.gaussian_process import (
     normal_scores,
     posterior,
 )
+from ednag_jax.strategies.proposals import on_used_rows
 from ednag_jax.types import Evaluation, KeyArray, Params, Schedule, StepInfo, Steps, Strategy
-
-LONG_ARCHIVE = 100
-"""Queries from which on it pays to compile a step for each quarter of the archive."""
 
 
 class OnlineState(NamedTuple):
@@ -61,17 +60,11 @@ def init(key: KeyArray, params: Params, *, problem: Problem, config: OnlineConfi
 def step(
     key: KeyArray, state: OnlineState, row: Steps, params: Params, *, problem: Problem, config: OnlineConfig
 ) -> tuple[OnlineState, StepInfo]:
-    """Returns the state after one more query, and the query.
-
-    Of a long archive only the quarters that are filled are read: a step early in a run costs less.
-    """
-    key_propose, key_fitness = jax.random.split(key)
+    """Returns the state after one more query, and the query."""
+    key_choose, key_fitness = jax.random.split(key)
     used = row.step + config.num_initial
-    quarters = range(1, 5) if config.num_queries >= LONG_ARCHIVE else (4,)
-    sizes = [-(-config.num_queries * quarter // 4) for quarter in quarters]
-    branches = [partial(_choose, problem=problem, config=config, size=size) for size in sizes]
-    # `row` is not batched over seeds, so this stays one branch, not all of them and a selection.
-    chosen = jax.lax.switch(jnp.sum(used > jnp.array(sizes)), branches, key_propose, state, used)
+    choose = partial(_choose, space=problem.space, config=config)
+    chosen = on_used_rows(choose, state.evaluation, used, key_choose, state.traits, state.inverse)
     asked = evaluate(key_fitness, params, chosen[None], problem=problem)
     archive = extended(state.evaluation, used, asked)
     new = problem.space.traits(chosen)
@@ -94,44 +87,46 @@ def _kernel(config: OnlineConfig) -> Kernel:
 
 
 def _choose(
-    key: KeyArray,
-    state: OnlineState,
+    archive: Evaluation,
     used: Int[Array, ""],
+    key: KeyArray,
+    traits: Traits,
+    inverse: Float[Array, "q q"],
     *,
-    problem: Problem,
+    space: SearchSpace,
     config: OnlineConfig,
-    size: int,
 ) -> Int[Array, " e"]:
     """Returns the best proposal not queried yet: by expected improvement, or in turns by an upper bound.
 
     Of several objectives each query weighs anew what it improves.
 
     Args:
+        archive: its first `used` rows are in use.
+        used: at most the archive's rows.
         key: consumed.
-        state: its first `used` rows are in use.
-        used: at most `size`.
-        problem: its space proposes.
+        traits: of the archive, and of rows after it.
+        inverse: of the covariance matrix, of as many rows.
+        space: it proposes.
         config: settings.
-        size: rows of the archive to read.
     """
-    archive = Evaluation(*(column[:size] for column in state.evaluation))
-    observed = jnp.arange(size) < used
+    rows = len(archive.fitness)
+    observed = jnp.arange(rows) < used
     key_propose, key_weights, key_chance = jax.random.split(key, 3)
     fitness = scalarised(key_weights, archive) if archive.cost.shape[-1] else archive.fitness
     fitness = jnp.where(observed, fitness, -jnp.inf)
-    candidates = propose(key_propose, archive.phenotype, fitness, space=problem.space, config=config)
+    candidates = propose(key_propose, archive.phenotype, fitness, space=space, config=config)
     target = normal_scores(fitness, observed)
-    traits = Traits(*(column[:size] for column in state.traits))
-    cross = _kernel(config)(traits, problem.space.traits(candidates)) * observed[:, None]
-    mean, deviation = posterior(state.inverse[:size, :size], cross, target)
+    traits = Traits(*(column[:rows] for column in traits))
+    cross = _kernel(config)(traits, space.traits(candidates)) * observed[:, None]
+    mean, deviation = posterior(inverse[:rows, :rows], cross, target)
     improvement = log_expected_improvement(mean, deviation, jnp.max(jnp.where(observed, target, -jnp.inf)))
     # Expected improvement alone dwells in the basin that it found first.
     is_exploring = used % config.explore_every == 0
     value = jnp.where(is_exploring, mean + config.explore_width * deviation, improvement)
     if not config.predictor:
         value = jax.random.uniform(key_chance, value.shape)
-    known = is_known(problem.space.arch_id(candidates), archive.arch_id, used)
-    value = jnp.where(known | ~problem.space.is_valid(candidates), -jnp.inf, value)
+    known = is_known(space.arch_id(candidates), archive.arch_id, used)
+    value = jnp.where(known | ~space.is_valid(candidates), -jnp.inf, value)
     return candidates[jnp.argmax(value)]
 
 

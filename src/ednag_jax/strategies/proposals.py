@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial, reduce
-from operator import and_
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int, Num
+from jaxtyping import Array, Bool, Int
 
+from ednag_jax.arch_ids import is_known, is_repeat
 from ednag_jax.spaces import SearchSpace
-from ednag_jax.strategies.archive import is_known
 from ednag_jax.types import Evaluation, KeyArray
 
 LONG_ARCHIVE = 100
@@ -25,7 +24,7 @@ def first_queries(key: KeyArray, num: int, *, space: SearchSpace) -> Int[Array, 
     """Returns num architectures drawn uniformly, different where the spare draws allow."""
     drawn = space.random(key, SPARE_DRAWS * num)
     # The sort is stable: the first of each come first, in the order of the draws.
-    order = jnp.argsort(is_repeated(space.arch_id(drawn)))
+    order = jnp.argsort(is_repeat(space.arch_id(drawn)))
     return drawn[order[:num]]
 
 
@@ -52,14 +51,7 @@ def is_new(
 ) -> Bool[Array, " m"]:
     """Returns which candidates are valid, not yet queried, and not the repeat of an earlier candidate."""
     ids = space.arch_id(candidates)
-    return space.is_valid(candidates) & ~is_known(ids, archive.arch_id, used) & ~is_repeated(ids)
-
-
-def is_repeated(ids: Num[Array, "m *h"]) -> Bool[Array, " m"]:
-    """Returns which ids, numbers or hashes, equal one before them."""
-    columns = ids.reshape(len(ids), -1).T
-    equal = reduce(and_, (column[:, None] == column for column in columns))  # see `is_known`
-    return jnp.any(jnp.tril(equal, -1), axis=1)
+    return space.is_valid(candidates) & ~is_known(ids, archive.arch_id, used) & ~is_repeat(ids)
 
 
 def on_used_rows(

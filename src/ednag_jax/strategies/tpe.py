@@ -9,12 +9,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from ednag_jax.arch_ids import is_known
 from ednag_jax.config import TPEConfig
 from ednag_jax.fd_step import step_info
 from ednag_jax.fitness import best_of, better_of, evaluate
 from ednag_jax.problem import Problem
 from ednag_jax.spaces import SearchSpace
-from ednag_jax.strategies.archive import begun, extended, is_known
+from ednag_jax.strategies.archive import begun, extended
 from ednag_jax.strategies.choices import draw, log_probability_of, log_softmax, marks
 from ednag_jax.types import Evaluation, KeyArray, Params, Scalar, StepInfo, Steps, Strategy
 
