@@ -142,6 +142,26 @@ def test_no_architecture_is_queried_twice(features):
     np.testing.assert_array_equal(result.queries, 4 + 3 * 3)
 
 
+def test_it_finds_more_than_random_search_where_the_fields_add_up():
+    worth = np.random.default_rng(0).normal(size=(5, 4))
+    space = ed.CategoricalSpace("smooth", choices=(4,) * 5)
+    table = ed.Benchmark.from_table(space, sum(np.ix_(*worth)).ravel(), name="smooth")
+    found = ed.search("bananas", table, seeds=8, config=dataclasses.replace(SMALL, num_steps=8, num_updates=80))
+    drawn = ed.search("random_search", table, seeds=8, queries=28)
+    assert found.best_accuracy.mean() > drawn.best_accuracy.mean() + 0.5
+
+
+def test_a_round_asks_for_mutants_before_uniform_draws():
+    space = ed.CategoricalSpace("wide", choices=(4,) * 8)
+    arguments = {"problem": fewer_is_better(space), "config": dataclasses.replace(SMALL, num_steps=1)}
+    _, trace = ed.evolve_seeds(ed.seed_keys(5), None, strategy=ed.STRATEGIES["bananas"].strategy, **arguments)
+    first, asked = (np.asarray(e.phenotype) for e in (trace.initial, trace.steps.evaluation))
+    for seed in range(5):
+        start = first[seed, : SMALL.num_initial]
+        distance = (asked[seed].reshape(-1, 1, 8) != start).sum(axis=-1).min(axis=1)
+        np.testing.assert_array_equal(distance, 1)
+
+
 def test_settings_are_checked():
     with pytest.raises(ValueError, match="features must be one of adjacency, path"):
         ed.BananasConfig(features="graph")

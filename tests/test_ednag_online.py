@@ -10,8 +10,8 @@ import pytest
 
 import ednag_jax as ed
 from ednag_jax.spaces.traits import PATHS, _computed, cell_traits
-from ednag_jax.strategies.ednag_online import propose
-from ednag_jax.strategies.gaussian_process import half_squared_distance
+from ednag_jax.strategies.ednag_online import acquisition, propose
+from ednag_jax.strategies.gaussian_process import half_squared_distance, log_expected_improvement
 
 SPACE = ed.SPACES["nasbench201"]
 
@@ -45,6 +45,43 @@ def test_denoised_proposals_lean_to_the_fittest_of_the_archive():
     proposed = propose(jax.random.key(1), archive, fitness, space=SPACE, config=config)
     last = proposed.reshape(config.num_denoising, config.population_size, -1)[-1]
     np.testing.assert_array_equal(last, np.broadcast_to(archive[11], last.shape))
+
+
+def test_rows_not_in_use_draw_no_sample():
+    """At a high temperature all rows in use weigh the same; what lies in the others is never proposed."""
+    config = ed.OnlineConfig(num_mutants=0, num_random=0, noise_scale=0.0, temperature=1e6)
+    used, unused = jnp.full(6, 3), jnp.full(6, 1)
+    archive = jnp.where(jnp.arange(20)[:, None] < 12, used, unused)
+    fitness = jnp.where(jnp.arange(20) < 12, 1.0, -jnp.inf)
+    proposed = propose(jax.random.key(1), archive, fitness, space=SPACE, config=config)
+    np.testing.assert_array_equal(proposed[-config.population_size :], np.full((config.population_size, 6), 3))
+
+
+@pytest.mark.parametrize("used", range(10, 16))
+def test_every_third_query_goes_to_the_upper_bound_the_others_to_expected_improvement(used):
+    config = ed.OnlineConfig(explore_every=3, explore_width=2.0)
+    mean, deviation, best = jnp.array([0.0, 1.0, -1.0]), jnp.array([1.0, 0.1, 2.0]), jnp.float32(1.2)
+    value = acquisition(mean, deviation, best, jnp.int32(used), config=config)
+    improvement = log_expected_improvement(mean, deviation, best)
+    expected = [2.0, 1.2, 3.0] if used in (12, 15) else improvement
+    np.testing.assert_allclose(value, expected, rtol=1e-6)
+
+
+class Holes(ed.CategoricalSpace):
+    """Where half of the architectures, the neighbours of the others, are not valid."""
+
+    def is_valid(self, phenotype):
+        return super().is_valid(phenotype) & (jnp.sum(phenotype, axis=-1) % 2 == 0)
+
+
+def test_no_invalid_architecture_is_asked_though_most_proposals_are():
+    space = Holes("holes", choices=(4,) * 6)
+    benchmark = ed.Benchmark.from_function(space, lambda p, key, a: 1.0 * jnp.sum(a, axis=-1), None, name="sum")
+    config = ed.OnlineConfig(num_steps=20, num_initial=6, num_mutants=16, num_random=16, population_size=8)
+    keys, strategy = ed.seed_keys(3), ed.STRATEGIES["ednag_online"].strategy
+    _, trace = ed.evolve_seeds(keys, None, problem=benchmark.problem, config=config, strategy=strategy)
+    assert not trace.initial.queried.all()
+    assert trace.steps.evaluation.queried.all()
 
 
 def test_mutants_are_neighbours_of_the_fittest():

@@ -314,6 +314,12 @@ def test_ednag_dominates_more_than_random_search(costly):
     assert ednag.config["elite_rate"] == 1
 
 
+def test_online_dominates_more_than_random_search(costly):
+    asked = {"seeds": 12, "queries": 25, "objectives": ("accuracy", "latency")}
+    online, drawn = (ed.search(name, costly, **asked) for name in ("ednag_online", "random_search"))
+    assert online.hypervolume[:, -1].mean() > drawn.hypervolume[:, -1].mean() + 0.03
+
+
 def test_a_reference_of_ones_own_without_a_table(costly):
     own = ed.Benchmark.from_function(
         SPACE, costly.fitness_fn.__class__(SPACE), costly.params, name="own", columns=costly.columns

@@ -119,15 +119,27 @@ def _choose(
     traits = Traits(*(column[:rows] for column in traits))
     cross = _kernel(config)(traits, space.traits(candidates)) * observed[:, None]
     mean, deviation = posterior(inverse[:rows, :rows], cross, target)
-    improvement = log_expected_improvement(mean, deviation, jnp.max(jnp.where(observed, target, -jnp.inf)))
-    # Expected improvement alone dwells in the basin that it found first.
-    is_exploring = used % config.explore_every == 0
-    value = jnp.where(is_exploring, mean + config.explore_width * deviation, improvement)
+    value = acquisition(mean, deviation, jnp.max(jnp.where(observed, target, -jnp.inf)), used, config=config)
     if not config.predictor:
         value = jax.random.uniform(key_chance, value.shape)
     known = is_known(space.arch_id(candidates), archive.arch_id, used)
     value = jnp.where(known | ~space.is_valid(candidates), -jnp.inf, value)
     return candidates[jnp.argmax(value)]
+
+
+def acquisition(
+    mean: Float[Array, " m"],
+    deviation: Float[Array, " m"],
+    best: Float[Array, ""],
+    used: Int[Array, ""],
+    *,
+    config: OnlineConfig,
+) -> Float[Array, " m"]:
+    """Returns what a query is worth: expected improvement over the best, or every so often an upper bound."""
+    # Expected improvement alone dwells in the basin that it found first.
+    is_exploring = used % config.explore_every == 0
+    upper = mean + config.explore_width * deviation
+    return jnp.where(is_exploring, upper, log_expected_improvement(mean, deviation, best))
 
 
 def propose(
