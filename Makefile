@@ -56,7 +56,7 @@ compare: install  ## Every strategy on every table at equal queries; half an hou
 	$(BIN)/python experiments/compare_strategies.py --out $(OUT)/compare
 	$(BIN)/python docs/collect_results.py $(OUT)
 
-compare-noisy: install  ## Every strategy under a noisy oracle; ten minutes, goes on where it stopped.
+compare-noisy: install  ## Every strategy under a noisy oracle; five minutes, goes on where it stopped.
 	$(BIN)/python experiments/compare_noisy.py --out $(OUT)/compare_noisy
 	$(BIN)/python docs/collect_results.py $(OUT)
 
@@ -64,7 +64,7 @@ compare-objectives: install  ## Accuracy against latency or size, beside NSGA-II
 	$(BIN)/python experiments/compare_objectives.py --out $(OUT)/objectives
 	$(BIN)/python docs/collect_results.py $(OUT)
 
-ablate: install  ## What each part of both methods does; forty minutes, goes on where it stopped.
+ablate: install  ## What each part of both methods does; twenty minutes, goes on where it stopped.
 	$(BIN)/python experiments/ablate_online.py --out $(OUT)/ablate
 	$(BIN)/python docs/collect_results.py $(OUT)
 

@@ -1,6 +1,6 @@
 """Every strategy under a noisy oracle, NAS-Bench-201: one training of each architecture, judged by the mean.
 
-Command: `make compare-noisy`; about 8 minutes on 2 cores, and it goes on where it was interrupted.
+Command: `make compare-noisy`; about 3 minutes on 2 cores, and it goes on where it was interrupted.
 
 A query is answered by the validation accuracy of one of the 2 or 3 trainings of the architecture, drawn once a
 run, the same under every method, so asking again tells nothing new. Every method ends with the architecture
@@ -9,6 +9,8 @@ that mean, so the noise is less than with trainings apart: what is told here is 
 
 Expected (seeds 0..99): no method gets to regret 0, since whoever asks for the whole table and believes what
 it is told does not either; at 300 queries every method was told more than is true of what it ends with.
+Online has the lowest regret up to 150 queries; at 300, where it has found what is praised most, it is level
+with others and its choice gets worse with more queries on CIFAR-100 and ImageNet16-120.
 """
 
 from __future__ import annotations

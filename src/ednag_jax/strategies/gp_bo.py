@@ -10,10 +10,6 @@ variance 1, as the process has. What departs:
 * One query a step, not five, so that each is chosen knowing all answers.
 * The fit is renewed whenever the archive has grown by a tenth: as often as every five queries at 50, more often
   before and less often after.
-
-The first two by themselves, on NAS-Bench-201: queries until half of 48 runs had met the optimum, and the share
-of runs that had within 200. Here 44, 96 % (CIFAR-10) and 124, 77 % (ImageNet16-120); with a plain count of
-shared Weisfeiler-Lehman labels 80, 79 % and 114, 71 %; with log errors 49, 75 % and 131, 83 %.
 """
 
 from __future__ import annotations
