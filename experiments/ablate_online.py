@@ -5,8 +5,7 @@ Command: `make ablate`; about 15 minutes on 2 cores, and it goes on where it was
 Each method runs whole and with one thing changed, on the same seeds: `ednag` is preset `default` (300 queries),
 `ednag_online` its defaults (150). Selection off: no elite, and survivors drawn uniformly from parents and
 children, so that fitness speaks through (8) alone. Mutants instead: as many proposals as before. Predictor
-off: a random proposal is queried. Coarse (fine) traits off: the kernel has the others only. Exploration off:
-expected improvement always. Mapping `power` with exponent 1, left out, weighs as `identity` does.
+off: a random proposal is queried. Exploration off: expected improvement always.
 
 Expected (seeds 0..99): EDNAG cannot do without selection nor without mutation (mean delta above 0.7), and
 denoising makes no difference beside them. The online method cannot do without its predictor (0.68 at 150
