@@ -2,10 +2,9 @@
 
 Command: `make ablate`; about 15 minutes on 2 cores, and it goes on where it was interrupted.
 
-Each method runs whole and with one thing changed, on the same seeds: `ednag` is preset `default`,
-`ednag_online` its defaults. Selection off: no elite, and survivors drawn uniformly from parents and children.
-Mutants instead: as many proposals as before. Predictor off: a random proposal is queried. Exploration off:
-always expected improvement.
+Each method runs whole, by default, and with one thing changed, on the same seeds. Selection off: no elite, and
+survivors drawn evenly from parents and children. Mutants instead: as many proposals as before. Predictor off:
+a random proposal is queried. Exploration off: always expected improvement.
 
 Expected (seeds 0..99): EDNAG cannot do without selection nor without mutation (mean delta above 0.7), and
 denoising makes no difference beside them. The online method cannot do without its predictor (0.68 at 150
