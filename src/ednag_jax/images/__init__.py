@@ -25,9 +25,10 @@ def load_images(
     """Returns labelled images as uint8 [n h w 3], all of one size.
 
     Args:
-        source: a folder of class sub-folders (png, jpeg, bmp, gif, webp, tiff); an .npz with images `x`
-            ([n h w], [n h w 1] or [n h w 3]; uint8, or floats in [0, 1] or [0, 255]) and labels `y` ([n] integers
-            or text); or one of `NAMES`. A name wins over a folder that is called the same: write ./digits then.
+        source: a folder of class sub-folders (png, jpeg, bmp, gif, webp, tiff); or an .npz with images `x`
+            ([n h w], [n h w 1] or [n h w 3]; uint8, or floats in [0, 1] or [0, 255]) and labels `y` [n], which
+            are integers or text; or one of `NAMES`. A name wins over a folder that is called the same, so write
+            ./digits for such a folder.
         name: of the data set; default is what the source is called.
         size: side of the images, which become their middle squares. By default those of an .npz or a name stay
             as they are, and those of a folder get the median of their shorter sides, at most 224.
