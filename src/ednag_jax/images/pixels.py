@@ -107,9 +107,9 @@ def require_images(counts: np.ndarray, classes: Sequence[str], owner: str) -> No
 
 
 def check_size(size: int | None) -> None:
-    """Raises ValueError where a side is asked for that is no integer in `SIZE_RANGE`."""
+    """Raises ValueError where a side is asked for that is not in `SIZE_RANGE`."""
     low, high = SIZE_RANGE
-    if size is not None and not (isinstance(size, int) and low <= size <= high):
+    if size is not None and not low <= size <= high:
         raise ValueError(f"size must be an integer in [{low}, {high}] pixels, or None, got {size!r}")
 
 
