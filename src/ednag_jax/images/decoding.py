@@ -36,7 +36,7 @@ def square(path: Path, size: int) -> np.ndarray:
     """
     image = import_extra("PIL.Image", PURPOSE)
     with image.open(path) as opened:
-        opened.draft(None, (size, size))
+        opened.draft(None, (2 * size, 2 * size))  # at once to `size` it would be less sharp
         upright = import_extra("PIL.ImageOps", PURPOSE).exif_transpose(opened)
     return fitted(_as_rgb(upright, image), size)
 
