@@ -261,7 +261,7 @@ def test_floats_of_no_known_range_are_refused(tmp_path):
 
 
 def test_a_large_photo_decoded_at_a_fraction_is_the_same_picture(tmp_path):
-    """Patches of 16 pixels, of which the asked size has 2: they differ where too small a fraction is decoded."""
+    """Patches of 16 pixels; in the asked size they have 2, and differ where too small a fraction is decoded."""
     pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8).repeat(16, 0).repeat(16, 1)
     fraction = square(save(tmp_path / "x.jpg", pixels, quality=95, subsampling=0), 32).astype(int)
     whole = square(save(tmp_path / "x.png", pixels), 32).astype(int)
