@@ -9,8 +9,10 @@ from ednag_jax.config.baselines import (
     TPEConfig,
 )
 from ednag_jax.config.evolve import ENCODINGS, MAPPINGS, PRESETS, EvolveConfig
+from ednag_jax.config.meta import MetaConfig
 from ednag_jax.config.model_based import BananasConfig, GPBOConfig
 from ednag_jax.config.online import OnlineConfig
+from ednag_jax.config.predictor import PredictorConfig, PredictorTrainingConfig
 
 __all__ = [
     "ENCODINGS",
@@ -20,7 +22,10 @@ __all__ = [
     "EvolveConfig",
     "GPBOConfig",
     "LocalSearchConfig",
+    "MetaConfig",
     "OnlineConfig",
+    "PredictorConfig",
+    "PredictorTrainingConfig",
     "RandomSearchConfig",
     "RegularizedEvolutionConfig",
     "ReinforceConfig",
