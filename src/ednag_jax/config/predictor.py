@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ednag_jax.config.base import check_range
+import jax
+
+from ednag_jax.config.base import Swept, check_range, static
 
 
 @dataclass(frozen=True)
@@ -44,49 +46,43 @@ class PredictorConfig:
             )
 
 
+@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class PredictorTrainingConfig:
-    """How the predictor is trained; static, so that one compiled program serves one kind of training.
+    """How the predictor is trained. Counts shape the program; rates and weights are traced.
 
     Raises:
         ValueError: a count below 1, or a rate out of range.
     """
 
-    num_members: int = 5
+    num_members: int = static(5)
     """Networks of the ensemble, each with its own seed."""
-    num_epochs: int = 200
+    num_epochs: int = static(200)
     """At most; an epoch draws each task about once for every `archs_per_task` architectures run on it."""
-    tasks_per_step: int = 16
-    archs_per_task: int = 32
+    tasks_per_step: int = static(16)
+    archs_per_task: int = static(32)
     """Architectures drawn for each task of a step, among those run on it."""
-    learning_rate: float = 2e-3
-    """Peak, after the warm-up."""
-    warmup_share: float = 0.05
-    """Of all steps, over which the learning rate rises; it then falls to 0 along a cosine."""
-    weight_decay: float = 1e-2
-    clip_norm: float = 1.0
-    """Greatest norm of a step's gradient."""
-    level_weight: float = 0.1
-    """Of the squared error of a task's mean and deviation, beside that of standardised accuracy."""
-    ranking_weight: float = 0.0
-    """Of the pairwise ranking loss; 0 is the paper's squared error alone."""
-    image_rate: float = 0.5
-    """Share of the images that a step shows the set encoder, in (0, 1]."""
-    patience: int = 40
-    """Epochs without a better loss on the held-out tasks after which a member stops."""
-    epochs_per_call: int = 10
+    epochs_per_call: int = static(10)
     """Epochs between two reports, checkpoints and looks at whether to stop."""
+    warmup_share: float = static(0.05)
+    """Of all steps, over which the learning rate rises; it then falls to 0 along a cosine."""
+    learning_rate: Swept = 2e-3
+    """Peak, after the warm-up."""
+    weight_decay: Swept = 1e-2
+    clip_norm: Swept = 1.0
+    """Greatest norm of a step's gradient."""
+    level_weight: Swept = 0.1
+    """Of the squared error of a task's mean and deviation, beside that of standardised accuracy."""
+    ranking_weight: Swept = 0.0
+    """Of the pairwise ranking loss; 0 is the paper's squared error alone."""
+    image_rate: Swept = 0.5
+    """Share of the images that a step shows the set encoder, in (0, 1]."""
+    patience: Swept = 40
+    """Epochs without a better loss on the held-out tasks after which a member stops."""
 
     def __post_init__(self) -> None:
-        counts = (
-            "num_members",
-            "num_epochs",
-            "tasks_per_step",
-            "archs_per_task",
-            "patience",
-            "epochs_per_call",
-        )
-        for count in counts:
+        counts = ("num_members", "num_epochs", "tasks_per_step", "archs_per_task", "epochs_per_call")
+        for count in (*counts, "patience"):
             check_range(count, getattr(self, count), 1)
         for weight in ("learning_rate", "weight_decay", "level_weight", "ranking_weight"):
             check_range(weight, getattr(self, weight), 0)

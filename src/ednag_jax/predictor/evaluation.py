@@ -1,0 +1,56 @@
+"""How well the predictor orders architectures on tasks it has not seen, and which of its own are near."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+from scipy.stats import spearmanr
+
+from ednag_jax.predictor.examples import MetaTable, check_table
+from ednag_jax.predictor.model import Predictor, Target, encode_dataset, score
+
+
+class TaskQuality(NamedTuple):
+    """Of predictions on the tasks of a table."""
+
+    spearman: Float[np.ndarray, " t"]
+    """Rank correlation of predicted and measured accuracies; NaN where all measured ones are equal."""
+    rmse: Float[np.ndarray, " t"]
+    """Percent."""
+
+
+def task_quality(predictor: Predictor, table: MetaTable) -> TaskQuality:
+    """Returns how well a predictor says the accuracies of each task of a table, those run.
+
+    Raises:
+        ValueError: a table whose parts do not fit.
+    """
+    check_table(table)
+    rows = []
+    for features, mask, archs, accuracy in zip(*table[:4], strict=True):
+        run = np.isfinite(accuracy)
+        predicted = score(predictor, encode_dataset(predictor, features, mask), archs).mean
+        rows.append(_quality(np.asarray(predicted, np.float64)[run], accuracy[run]))
+    return TaskQuality(*(np.array(column) for column in zip(*rows, strict=True)))
+
+
+def _quality(predicted: Float[np.ndarray, " m"], measured: Float[np.ndarray, " m"]) -> tuple[float, float]:
+    """Returns rank correlation and root mean squared error."""
+    same = np.ptp(measured) == 0 or np.ptp(predicted) == 0
+    correlation = np.nan if same else float(spearmanr(predicted, measured).statistic)
+    return correlation, float(np.sqrt(np.mean((predicted - measured) ** 2)))
+
+
+def nearest_tasks(predictor: Predictor, target: Target, num: int = 3) -> list[tuple[str, float]]:
+    """Returns the tasks that the predictor learnt from and finds most like a data set, with their distances.
+
+    A distance is that of the vectors, mean over the ensemble; 1 is the mean over the tasks learnt from.
+    """
+    distance = jnp.linalg.norm(predictor.task_vectors - target.dataset[:, None], axis=-1)
+    centre = jnp.mean(predictor.task_vectors, axis=1, keepdims=True)
+    spread = jnp.mean(jnp.linalg.norm(predictor.task_vectors - centre, axis=-1), axis=1, keepdims=True)
+    mean = np.asarray(jnp.mean(distance / jnp.maximum(spread, 1e-9), axis=0))
+    return [(predictor.tasks[row], float(mean[row])) for row in np.argsort(mean, kind="stable")[:num]]
