@@ -23,7 +23,8 @@ from ednag_jax.report import compare_at
 from ednag_jax.storage import require_writable
 
 ONLINE = Method("EDNAG, online", "ednag_online")
-METHODS = (ONLINE, EDNAG_DEFAULT, *BASELINES, Method("TPE", "tpe"), Method("REINFORCE", "reinforce"))
+MODEL_BASED = (Method("GP BO", "gp_bo"), Method("BANANAS", "bananas"), Method("TPE", "tpe"))
+METHODS = (ONLINE, EDNAG_DEFAULT, *MODEL_BASED, *BASELINES, Method("REINFORCE", "reinforce"))
 BUDGETS = (50, 100, 150, 200, 300)
 TASKS = ("class_object", "class_scene", "autoencoder", "normal", "segmentsemantic", "room_layout", "jigsaw")
 TABLES = (

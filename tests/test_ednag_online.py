@@ -10,8 +10,13 @@ import pytest
 
 import ednag_jax as ed
 from ednag_jax.spaces.traits import PATHS, _computed, cell_traits
-from ednag_jax.strategies.ednag_online import acquisition, propose
-from ednag_jax.strategies.gaussian_process import half_squared_distance, log_expected_improvement
+from ednag_jax.strategies.ednag_online import Fit, _observe, acquisition, propose
+from ednag_jax.strategies.gaussian_process import (
+    half_squared_distance,
+    log_evidence,
+    log_expected_improvement,
+    normal_scores,
+)
 
 SPACE = ed.SPACES["nasbench201"]
 
@@ -58,13 +63,30 @@ def test_rows_not_in_use_draw_no_sample():
 
 
 @pytest.mark.parametrize("used", range(10, 16))
-def test_every_third_query_goes_to_the_upper_bound_the_others_to_expected_improvement(used):
+def test_queries_take_turns_in_what_they_go_to(used):
+    """Every third to the upper bound; of the others, the even ones to improvement that counts the noise."""
     config = ed.OnlineConfig(explore_every=3, explore_width=2.0)
     mean, deviation, best = jnp.array([0.0, 1.0, -1.0]), jnp.array([1.0, 0.1, 2.0]), jnp.float32(1.2)
-    value = acquisition(mean, deviation, best, jnp.int32(used), config=config)
-    improvement = log_expected_improvement(mean, deviation, best)
+    value = acquisition(mean, deviation, best, jnp.int32(used), noise=jnp.float32(0.3), config=config)
+    spread = jnp.sqrt(deviation**2 + 0.3) if used in (10, 14) else deviation
+    improvement = log_expected_improvement(mean, spread, best)
     expected = [2.0, 1.2, 3.0] if used in (12, 15) else improvement
     np.testing.assert_allclose(value, expected, rtol=1e-6)
+
+
+def test_noise_levels_are_chosen_by_what_they_explain():
+    """Where neighbours share nothing, much noise explains the archive; where they share all, little."""
+    space = ed.CategoricalSpace("line", choices=(4,) * 4)
+    phenotype = space.random(jax.random.key(0), 40)
+    alike = jnp.sum(phenotype, axis=-1).astype(jnp.float32)
+    chance = jax.random.normal(jax.random.key(1), (40,))
+    config, traits = ed.OnlineConfig(noise_levels=(0.01, 4.0)), space.traits(phenotype)
+    fit = Fit(jnp.zeros((2, 40, 40)), jnp.zeros(2))
+    for row in range(40):
+        fit = _observe(fit, traits, jnp.int32(row), config)
+    for fitness, expected in ((alike, 0), (chance, 1)):
+        target = normal_scores(fitness, jnp.ones(40, bool))
+        assert jnp.argmax(jax.vmap(log_evidence, (0, 0, None))(*fit, target)) == expected
 
 
 class Holes(ed.CategoricalSpace):
@@ -90,6 +112,12 @@ def test_mutants_are_neighbours_of_the_fittest():
     proposed = propose(jax.random.key(1), archive, jnp.arange(8.0), space=SPACE, config=config)
     distance = np.sum(np.asarray(proposed)[:, None] != np.asarray(archive[:5:-1])[None], axis=-1)
     np.testing.assert_array_equal(distance[np.arange(9), np.arange(9) % 2], 1)
+
+
+@pytest.mark.parametrize("levels", [(), (0.1, 0.0)])
+def test_noise_levels_must_be_above_zero(levels):
+    with pytest.raises(ValueError, match="noise_levels must"):
+        ed.OnlineConfig(noise_levels=levels)
 
 
 def test_settings_that_propose_nothing_are_refused():

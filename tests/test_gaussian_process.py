@@ -10,6 +10,7 @@ from ednag_jax.spaces.traits import Traits
 from ednag_jax.strategies.gaussian_process import (
     Kernel,
     grown_inverse,
+    log_evidence,
     log_expected_improvement,
     normal_scores,
     posterior,
@@ -35,11 +36,16 @@ KERNEL = Kernel(0.3, 2.0, 4.0)
 
 
 def grown(covariance):
-    inverse = jnp.zeros((SIZE, SIZE))
+    return grown_with_determinant(covariance)[0]
+
+
+def grown_with_determinant(covariance):
+    inverse, determinant = jnp.zeros((SIZE, SIZE)), 1.0
     for row in range(USED):
         new = jnp.where(jnp.arange(SIZE) < row, covariance[:, row], 0.0)
-        inverse = grown_inverse(inverse, new, jnp.int32(row), 1 + NOISE)
-    return inverse
+        inverse, growth = grown_inverse(inverse, new, jnp.int32(row), 1 + NOISE)
+        determinant *= growth
+    return inverse, determinant
 
 
 def test_kernel_is_a_covariance_with_unit_variance():
@@ -59,9 +65,21 @@ def test_inverse_grown_row_by_row_is_the_inverse():
 
 def test_the_same_architecture_twice_stays_finite_without_noise():
     covariance = jnp.ones((SIZE, SIZE))
-    inverse = grown_inverse(jnp.zeros((SIZE, SIZE)), jnp.zeros(SIZE), jnp.int32(0), 1.0)
+    inverse, _ = grown_inverse(jnp.zeros((SIZE, SIZE)), jnp.zeros(SIZE), jnp.int32(0), 1.0)
     again = jnp.where(jnp.arange(SIZE) < 1, covariance[:, 1], 0.0)
-    assert jnp.isfinite(grown_inverse(inverse, again, jnp.int32(1), 1.0)).all()
+    inverse, growth = grown_inverse(inverse, again, jnp.int32(1), 1.0)
+    assert jnp.isfinite(inverse).all()
+    assert growth > 0
+
+
+def test_evidence_is_the_density_of_a_normal_distribution():
+    old = drawn(2, SIZE)
+    inverse, determinant = grown_with_determinant(KERNEL(old, old))
+    target = jnp.where(jnp.arange(SIZE) < USED, jax.random.normal(jax.random.key(4), (SIZE,)), 0.0)
+    gram = plain_kernel(old, old)[:USED, :USED] + NOISE * np.eye(USED)
+    expected = stats.multivariate_normal.logpdf(np.asarray(target[:USED], float), cov=gram)
+    found = log_evidence(inverse, jnp.log(determinant), target)
+    assert found == pytest.approx(expected + USED / 2 * np.log(2 * np.pi), abs=2e-3)
 
 
 def test_posterior_is_the_textbook_one():

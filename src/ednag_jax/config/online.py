@@ -33,12 +33,15 @@ class OnlineConfig(StepsConfig):
     num_mutants: int = static(144)
     num_random: int = static(32)
     """Architectures drawn uniformly for each query."""
+    noise_levels: tuple[float, ...] = static((0.02, 0.1, 0.4))
+    """Variances, as shares of the predictor's, of what accuracy does not share with similar architectures.
+
+    Each query is chosen at one of them, drawn by how well it explains the archive.
+    """
     noise_scale: Swept = 0.8
     """Share of DDIM's noise drawn anew, in [0, 1]."""
     temperature: Swept = 0.1
     """Of the ranks that weight the archive in (8), above 0; smaller is greedier."""
-    observation_noise: Swept = 0.05
-    """Variance of what accuracy does not share with similar architectures, as a share of the predictor's."""
     coarse_share: Swept = 0.5
     """Of the predictor's variance that is explained by coarse traits, in [0, 1]."""
     coarse_rate: Swept = 2.0
@@ -61,7 +64,10 @@ class OnlineConfig(StepsConfig):
             raise ValueError("denoising is off and num_mutants and num_random are 0: nothing proposes; set one")
         check_range("temperature", self.temperature, 1e-6)
         check_range("explore_every", self.explore_every, 1)
-        check_range("observation_noise", self.observation_noise, 1e-6)
+        if not self.noise_levels:
+            raise ValueError("noise_levels must name at least one variance, got none; take (0.05,)")
+        for level in self.noise_levels:
+            check_range("noise_levels", level, 1e-6)
         for share in ("noise_scale", "coarse_share"):
             check_range(share, getattr(self, share), 0, 1)
 

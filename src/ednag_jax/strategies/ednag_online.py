@@ -23,6 +23,7 @@ from ednag_jax.strategies.archive import begun, extended
 from ednag_jax.strategies.gaussian_process import (
     Kernel,
     grown_inverse,
+    log_evidence,
     log_expected_improvement,
     normal_scores,
     posterior,
@@ -31,14 +32,21 @@ from ednag_jax.strategies.proposals import on_used_rows
 from ednag_jax.types import Evaluation, KeyArray, Params, Schedule, StepInfo, Steps, Strategy
 
 
+class Fit(NamedTuple):
+    """The predictor's covariance matrix of what was observed, at each level of noise."""
+
+    inverse: Float[Array, "k q q"]
+    """0 in rows not yet used."""
+    log_determinant: Float[Array, " k"]
+
+
 class OnlineState(NamedTuple):
     """Everything queried so far, rows in the order of the queries, and the predictor fitted to it."""
 
     evaluation: Evaluation
     """[q ...]; rows not yet used repeat the last and rank last."""
     traits: Traits
-    inverse: Float[Array, "q q"]
-    """Of the covariance matrix, noise included; 0 in rows not yet used."""
+    fit: Fit
     best: Evaluation
 
 
@@ -49,12 +57,13 @@ def init(key: KeyArray, params: Params, *, problem: Problem, config: OnlineConfi
     drawn = evaluate(key_fitness, params, phenotype, problem=problem)
     archive = begun(drawn, config.num_queries)
     traits = problem.space.traits(archive.phenotype)
-    inverse = jnp.zeros((config.num_queries, config.num_queries))
+    levels, rows = len(config.noise_levels), config.num_queries
+    nothing = Fit(jnp.zeros((levels, rows, rows)), jnp.zeros(levels))
 
-    def add(index: Int[Array, ""], grown: Float[Array, "q q"]) -> Float[Array, "q q"]:
-        return _observe(grown, traits, index, config)
+    def add(index: Int[Array, ""], fit: Fit) -> Fit:
+        return _observe(fit, traits, index, config)
 
-    return OnlineState(archive, traits, jax.lax.fori_loop(0, config.num_initial, add, inverse), best_of(drawn))
+    return OnlineState(archive, traits, jax.lax.fori_loop(0, config.num_initial, add, nothing), best_of(drawn))
 
 
 def step(
@@ -64,22 +73,23 @@ def step(
     key_choose, key_fitness = jax.random.split(key)
     used = row.step + config.num_initial
     choose = partial(_choose, space=problem.space, config=config)
-    chosen = on_used_rows(choose, state.evaluation, used, key_choose, state.traits, state.inverse)
+    chosen = on_used_rows(choose, state.evaluation, used, key_choose, state.traits, state.fit)
     asked = evaluate(key_fitness, params, chosen[None], problem=problem)
     archive = extended(state.evaluation, used, asked)
     new = problem.space.traits(chosen)
     traits = Traits(*(a.at[used].set(b) for a, b in zip(state.traits, new, strict=True)))
-    inverse = _observe(state.inverse, traits, used, config)
-    return OnlineState(archive, traits, inverse, better_of(state.best, best_of(asked))), step_info(asked)
+    fit = _observe(state.fit, traits, used, config)
+    return OnlineState(archive, traits, fit, better_of(state.best, best_of(asked))), step_info(asked)
 
 
-def _observe(
-    inverse: Float[Array, "q q"], traits: Traits, row: Int[Array, ""], config: OnlineConfig
-) -> Float[Array, "q q"]:
-    """Returns the inverse grown by the architecture whose traits lie in `row`."""
+def _observe(fit: Fit, traits: Traits, row: Int[Array, ""], config: OnlineConfig) -> Fit:
+    """Returns the fit grown by the architecture whose traits lie in `row`."""
     new = Traits(*(column[row][None] for column in traits))
-    covariance = jnp.where(jnp.arange(inverse.shape[0]) < row, _kernel(config)(traits, new)[:, 0], 0.0)
-    return grown_inverse(inverse, covariance, row, 1.0 + config.observation_noise)
+    is_before = jnp.arange(fit.inverse.shape[-1]) < row
+    covariance = jnp.where(is_before, _kernel(config)(traits, new)[:, 0], 0.0)
+    variance = 1.0 + jnp.array(config.noise_levels)
+    inverse, growth = jax.vmap(grown_inverse, (0, None, None, 0))(fit.inverse, covariance, row, variance)
+    return Fit(inverse, fit.log_determinant + jnp.log(growth))
 
 
 def _kernel(config: OnlineConfig) -> Kernel:
@@ -91,12 +101,12 @@ def _choose(
     used: Int[Array, ""],
     key: KeyArray,
     traits: Traits,
-    inverse: Float[Array, "q q"],
+    fit: Fit,
     *,
     space: SearchSpace,
     config: OnlineConfig,
 ) -> Int[Array, " e"]:
-    """Returns the best proposal not queried yet: by expected improvement, or in turns by an upper bound.
+    """Returns the best proposal not queried yet, by `acquisition`.
 
     Of several objectives each query weighs anew what it improves.
 
@@ -105,21 +115,24 @@ def _choose(
         used: at most the archive's rows.
         key: consumed.
         traits: of the archive, and of rows after it.
-        inverse: of the covariance matrix, of as many rows.
+        fit: to as many rows.
         space: it proposes.
         config: settings.
     """
     rows = len(archive.fitness)
     observed = jnp.arange(rows) < used
-    key_propose, key_weights, key_chance = jax.random.split(key, 3)
+    key_propose, key_weights, key_level, key_chance = jax.random.split(key, 4)
     fitness = scalarised(key_weights, archive) if archive.cost.shape[-1] else archive.fitness
     fitness = jnp.where(observed, fitness, -jnp.inf)
     candidates = propose(key_propose, archive.phenotype, fitness, space=space, config=config)
     target = normal_scores(fitness, observed)
     traits = Traits(*(column[:rows] for column in traits))
+    fit = fit._replace(inverse=fit.inverse[:, :rows, :rows])
+    level = jax.random.categorical(key_level, jax.vmap(log_evidence, (0, 0, None))(*fit, target))
     cross = _kernel(config)(traits, space.traits(candidates)) * observed[:, None]
-    mean, deviation = posterior(inverse[:rows, :rows], cross, target)
-    value = acquisition(mean, deviation, jnp.max(jnp.where(observed, target, -jnp.inf)), used, config=config)
+    belief = posterior(fit.inverse[level], cross, target)
+    best, noise = jnp.max(jnp.where(observed, target, -jnp.inf)), jnp.array(config.noise_levels)[level]
+    value = acquisition(*belief, best, used, noise=noise, config=config)
     if not config.predictor:
         value = jax.random.uniform(key_chance, value.shape)
     known = is_known(space.arch_id(candidates), archive.arch_id, used)
@@ -133,13 +146,28 @@ def acquisition(
     best: Float[Array, ""],
     used: Int[Array, ""],
     *,
+    noise: Float[Array, ""],
     config: OnlineConfig,
 ) -> Float[Array, " m"]:
-    """Returns what a query is worth: expected improvement over the best, or every so often an upper bound."""
-    # Expected improvement alone dwells in the basin that it found first.
+    """Returns what a query is worth: expected improvement over the best, or every so often an upper bound.
+
+    By turns the improvement counts what an architecture has of its own, the noise, and leaves it out.
+
+    Args:
+        mean: of each candidate.
+        deviation: of each, noise left out.
+        best: what was observed of the best.
+        used: how many queries there were.
+        noise: variance of what similar architectures do not share.
+        config: settings.
+    """
+    # Counted, it tries all that resemble the best, which pays where chance decides among the good; left out, it
+    # moves on, which pays where a better kind is elsewhere. Tables of both sorts exist.
+    counted = jnp.where(used % 2 == 0, noise, 0.0)
+    improvement = log_expected_improvement(mean, jnp.sqrt(deviation**2 + counted), best)
+    # Improvement alone dwells in the basin that it found first.
     is_exploring = used % config.explore_every == 0
-    upper = mean + config.explore_width * deviation
-    return jnp.where(is_exploring, upper, log_expected_improvement(mean, deviation, best))
+    return jnp.where(is_exploring, mean + config.explore_width * deviation, improvement)
 
 
 def propose(

@@ -42,10 +42,11 @@ def half_squared_distance(a: Float[Array, "n f"], b: Float[Array, "m f"]) -> Flo
 
 def grown_inverse(
     inverse: Float[Array, "q q"], covariance: Float[Array, " q"], row: Int[Array, ""], variance: Scalar
-) -> Float[Array, "q q"]:
-    """Returns the inverse of a covariance matrix with one more row and column: O(q^2) by the block formula.
+) -> tuple[Float[Array, "q q"], Float[Array, ""]]:
+    """Returns the inverse of a covariance matrix with one more row and column, in O(q^2) by the block formula.
 
-    With u = K^-1 k and d = variance - k . u, the new inverse is the old one plus v v^T / d, v = u - e_row.
+    And what its determinant grew by. With u = K^-1 k and d = variance - k . u, the new inverse is the old one
+    plus v v^T / d, v = u - e_row, and the determinant is d times the old one.
 
     Args:
         inverse: of the matrix so far; 0 in rows and columns from `row` on.
@@ -56,7 +57,7 @@ def grown_inverse(
     u = inverse @ covariance
     left = jnp.maximum(variance - covariance @ u, 1e-6)  # rounding, where an architecture comes twice
     v = u.at[row].set(-1.0)
-    return inverse + v[:, None] * (v / left)
+    return inverse + v[:, None] * (v / left), left
 
 
 def posterior(
@@ -72,6 +73,13 @@ def posterior(
     weights = inverse @ cross
     variance = 1.0 - jnp.sum(weights * cross, axis=0)
     return target @ weights, jnp.sqrt(jnp.maximum(variance, 1e-8))
+
+
+def log_evidence(
+    inverse: Float[Array, "q q"], log_determinant: Float[Array, ""], target: Float[Array, " q"]
+) -> Float[Array, ""]:
+    """Returns log N(target; 0, K) without its constant: -(y . K^-1 y + log |K|) / 2."""
+    return -0.5 * (target @ inverse @ target + log_determinant)
 
 
 def normal_scores(fitness: Float[Array, " q"], observed: Bool[Array, " q"]) -> Float[Array, " q"]:

@@ -127,7 +127,8 @@ def observe(process: Process, archive: Evaluation, row: Int[Array, ""], *, space
     numbers = space.encode(archive.phenotype)
     known = covariance(dissimilarity(numbers, numbers[row][None], space)[:, 0], process.chosen)
     known = jnp.where(jnp.arange(len(known)) < row, known, 0.0)
-    return process._replace(inverse=grown_inverse(process.inverse, known, row, 1.0 + process.chosen.noise))
+    inverse, _ = grown_inverse(process.inverse, known, row, 1.0 + process.chosen.noise)
+    return process._replace(inverse=inverse)
 
 
 def improvement(
