@@ -16,6 +16,8 @@ __all__ = ["AUTO", "BACKBONES", "Backbone", "choose_backbone", "features_of"]
 
 REVISION = 1
 """Raised when the code changes what features come out, so that kept ones of before are not used."""
+ACCELERATOR_BATCH = 64
+"""Images at a time where there is more to keep busy than a CPU."""
 
 
 def features_of(
@@ -57,10 +59,11 @@ def _run(
 ) -> Float[np.ndarray, "n f"]:
     """Returns the features batch by batch; the last is filled up, so that no further program is compiled."""
     params = jax.device_put(network.load())
+    size = network.cpu_batch if jax.default_backend() == "cpu" else ACCELERATOR_BATCH
     features = np.empty((len(images), network.num_features), np.float32)
-    for start in range(0, len(images), network.batch_size):
-        batch = images[start : start + network.batch_size]
-        filled = np.zeros((network.batch_size, *images.shape[1:]), np.uint8)
+    for start in range(0, len(images), size):
+        batch = images[start : start + size]
+        filled = np.zeros((size, *images.shape[1:]), np.uint8)
         filled[: len(batch)] = batch
         result = network.apply(params, network.inputs(jax.numpy.asarray(filled)))
         features[start : start + len(batch)] = np.asarray(result)[: len(batch)]

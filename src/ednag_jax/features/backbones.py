@@ -30,8 +30,8 @@ class Backbone(NamedTuple):
     """Returns the parameters; reads or draws them once."""
     identity: Callable[[], str]
     """Returns a SHA-256 of all that its features depend on beside the images."""
-    batch_size: int
-    """Images at a time."""
+    cpu_batch: int
+    """Images at a time on a CPU, as many as have their activations in its caches."""
 
 
 def _trained_identity() -> str:
@@ -52,7 +52,7 @@ BACKBONES = {
         efficientnet.features,
         efficientnet_weights.read_weights,
         _trained_identity,
-        batch_size=16,
+        cpu_batch=1,
     ),
     "untrained": Backbone(
         "untrained",
@@ -61,7 +61,7 @@ BACKBONES = {
         untrained.features,
         untrained.draw_weights,
         _untrained_identity,
-        batch_size=256,
+        cpu_batch=64,
     ),
 }
 
