@@ -16,7 +16,7 @@ from ednag_jax.features import efficientnet_weights as weights
 from ednag_jax.features.efficientnet import EfficientNetLite0, depthwise
 from ednag_jax.features.pictures import middle_square
 from ednag_jax.images import load_images
-from ednag_jax.storage import DataError, cache_dir
+from ednag_jax.storage import DataError, cache_dir, digest
 
 FIXTURE = Path(__file__).parent / "fixtures" / "efficientnet_lite0.npz"
 PARITY_TOLERANCE = 1e-4
@@ -287,13 +287,15 @@ def damage(path, how):
     elif how == "changed":
         arrays["features"][0, 0] += 1
         np.savez(path, **arrays)
-    elif how == "shape":
-        np.savez(path, **{**arrays, "features": arrays["features"][:-1]})
     elif how == "nothing":
         np.savez(path, other=np.zeros(1))
+    else:  # with a digest that fits
+        rows = arrays["features"]
+        other = {"shape": rows[:-1], "type": rows.astype(np.float64), "nan": np.full_like(rows, np.nan)}[how]
+        np.savez(path, features=other, digest=digest(other))
 
 
-@pytest.mark.parametrize("how", ["cut", "changed", "shape", "nothing"])
+@pytest.mark.parametrize("how", ["cut", "changed", "nothing", "shape", "type", "nan"])
 def test_a_damaged_cache_file_is_made_anew(photos, empty_cache, how):
     first = features_of(photos, "untrained")
     damage(cache_files()[0], how)
