@@ -7,7 +7,7 @@ import numpy as np
 
 import ednag_jax as ed
 from ednag_jax.config import PredictorConfig, PredictorTrainingConfig
-from ednag_jax.predictor import MetaTable, train_predictor
+from ednag_jax.predictor import TaskTable, train_predictor
 
 SPACE = ed.SPACES["nasbench201"]
 SMALL = PredictorConfig(
@@ -34,7 +34,7 @@ def known_table(num_tasks=30, num_archs=24, seed=0, width=10):
     names = tuple(f"task {i}" for i in range(num_tasks))
     groups = tuple(f"images {i % 6}" for i in range(num_tasks))
     mask = np.ones(features.shape[:-1], bool)
-    return MetaTable(features.astype(np.float32), mask, archs.astype(np.int32), accuracy, names, groups)
+    return TaskTable(features.astype(np.float32), mask, archs.astype(np.int32), accuracy, names, groups)
 
 
 TABLE = known_table()

@@ -7,9 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from known_tasks import LEARNING, SHORT, SMALL, SPACE, TABLE, known_table, trained
+from scipy.stats import spearmanr
 
+import ednag_jax as ed
 from ednag_jax.config import PredictorConfig, PredictorTrainingConfig
-from ednag_jax.predictor import task_quality, train_predictor
+from ednag_jax.predictor import TaskTable, encode_dataset, score, task_quality, train_predictor
 from ednag_jax.predictor.epochs import draw_batch, recipe_for, task_batches
 from ednag_jax.predictor.examples import examples_of, fit_standards
 from ednag_jax.predictor.losses import standardised_error
@@ -133,3 +135,24 @@ def test_settings_are_checked():
         PredictorConfig(dropout=1.0)
     with pytest.raises(ValueError, match="num_members must be at least 1"):
         PredictorTrainingConfig(num_members=0)
+
+
+@pytest.mark.slow
+def test_500_cells_of_nasbench201_order_all_the_others(data_dir):
+    """One task: what the graph encoder alone can do. 100 epochs of 5 networks gave 0.971."""
+    accuracy = np.asarray(ed.load_benchmark("nasbench201", dataset="cifar100", data_dir=data_dir).params)
+    order = np.random.default_rng(0).permutation(SPACE.size)
+    archs = np.asarray(SPACE.from_index(jnp.arange(SPACE.size)))
+    table = TaskTable(
+        TABLE.features[:1],
+        TABLE.mask[:1],
+        archs[None, order[:500]],
+        accuracy[None, order[:500]],
+        ("cifar100",),
+        ("cifar100",),
+    )
+    training = PredictorTrainingConfig(num_members=2, num_epochs=60)
+    predictor, _ = train_predictor(table, space=SPACE, backbone="none", training=training, held_out=())
+    target = encode_dataset(predictor, table.features[0], table.mask[0])
+    predicted = np.asarray(score(predictor, target, archs).mean)
+    assert spearmanr(predicted[order[500:]], accuracy[order[500:]]).statistic > 0.94

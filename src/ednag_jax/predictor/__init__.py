@@ -2,8 +2,9 @@
 
 from ednag_jax.predictor.coreset import SELECTIONS, Coreset, coreset, random_images
 from ednag_jax.predictor.dags import Dag, DagForm, dag_of
+from ednag_jax.predictor.data_sets import DataSet, data_set_of, joined, task_table_of
 from ednag_jax.predictor.evaluation import TaskQuality, nearest_tasks, task_quality
-from ednag_jax.predictor.examples import MetaTable
+from ednag_jax.predictor.examples import TaskTable
 from ednag_jax.predictor.fitness import PredictedAccuracy, predicted_benchmark
 from ednag_jax.predictor.model import Prediction, Predictor, Target, encode_dataset, score
 from ednag_jax.predictor.saved import load_predictor, save_predictor
@@ -14,16 +15,19 @@ __all__ = [
     "Coreset",
     "Dag",
     "DagForm",
+    "DataSet",
     "History",
-    "MetaTable",
     "PredictedAccuracy",
     "Prediction",
     "Predictor",
     "Target",
     "TaskQuality",
+    "TaskTable",
     "coreset",
     "dag_of",
+    "data_set_of",
     "encode_dataset",
+    "joined",
     "load_predictor",
     "nearest_tasks",
     "predicted_benchmark",
@@ -31,5 +35,6 @@ __all__ = [
     "save_predictor",
     "score",
     "task_quality",
+    "task_table_of",
     "train_predictor",
 ]

@@ -18,7 +18,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from ednag_jax.config import PredictorTrainingConfig
-from ednag_jax.predictor.examples import Examples, MetaTable
+from ednag_jax.predictor.examples import Examples, TaskTable
 from ednag_jax.predictor.losses import learning_loss, spearman, standardised_error
 from ednag_jax.predictor.model import PredictorNetwork, applied, smallest_inputs
 from ednag_jax.types import KeyArray, Params
@@ -59,7 +59,7 @@ class Recipe:
     archs_per_task: int
 
 
-def recipe_for(table: MetaTable, network: PredictorNetwork, training: PredictorTrainingConfig) -> Recipe:
+def recipe_for(table: TaskTable, network: PredictorNetwork, training: PredictorTrainingConfig) -> Recipe:
     """Returns the recipe for a table: an epoch draws a task once for every so many architectures run on it."""
     tasks = min(training.tasks_per_step, len(table.tasks))
     archs = min(training.archs_per_task, table.accuracy.shape[1])

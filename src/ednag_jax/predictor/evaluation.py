@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import spearmanr
 
-from ednag_jax.predictor.examples import MetaTable, check_table
+from ednag_jax.predictor.examples import TaskTable, check_table
 from ednag_jax.predictor.model import Predictor, Target, encode_dataset, score
 
 
@@ -22,7 +22,7 @@ class TaskQuality(NamedTuple):
     """Percent."""
 
 
-def task_quality(predictor: Predictor, table: MetaTable) -> TaskQuality:
+def task_quality(predictor: Predictor, table: TaskTable) -> TaskQuality:
     """Returns how well a predictor says the accuracies of each task of a table, those run.
 
     Raises:

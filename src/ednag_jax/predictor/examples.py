@@ -16,7 +16,7 @@ LEAST_DEVIATION = 0.1
 """Percent. A task on which all architectures are equal has nothing to standardise by."""
 
 
-class MetaTable(NamedTuple):
+class TaskTable(NamedTuple):
     """Accuracies of architectures on tasks, each task a data set given by its coreset; on the host.
 
     Tasks made of the same images share a group: what is held out is whole groups, so that no image of a
@@ -40,10 +40,10 @@ class MetaTable(NamedTuple):
         names = np.array([*self.tasks, *self.groups])
         return digest(self.features, self.mask, self.phenotype, self.accuracy, names)
 
-    def take(self, rows: Sequence[int]) -> MetaTable:
+    def take(self, rows: Sequence[int]) -> TaskTable:
         """Returns the tasks in these rows."""
         index = np.array(rows, int)
-        return MetaTable(
+        return TaskTable(
             self.features[index],
             self.mask[index],
             self.phenotype[index],
@@ -52,7 +52,7 @@ class MetaTable(NamedTuple):
             tuple(self.groups[row] for row in rows),
         )
 
-    def split(self, held_out: Sequence[str]) -> tuple[MetaTable, MetaTable]:
+    def split(self, held_out: Sequence[str]) -> tuple[TaskTable, TaskTable]:
         """Returns the tasks of all other groups, and those of the groups held out.
 
         Raises:
@@ -73,7 +73,7 @@ class MetaTable(NamedTuple):
         return self.take(rows[0]), self.take(rows[1])
 
 
-def check_table(table: MetaTable) -> MetaTable:
+def check_table(table: TaskTable) -> TaskTable:
     """Returns the table after checking that its parts fit.
 
     Raises:
@@ -133,7 +133,7 @@ class Standards(NamedTuple):
         return mean[..., None] + jnp.exp(log_deviation)[..., None] * standardised
 
 
-def fit_standards(table: MetaTable, components: int) -> Standards:
+def fit_standards(table: TaskTable, components: int) -> Standards:
     """Returns the scales of a table; components beyond the rank of its features are 0."""
     images = table.features[table.mask].astype(np.float64)
     mean = images.mean(axis=0)
@@ -166,7 +166,7 @@ class Examples(NamedTuple):
     level: Float[Array, "t 2"]
 
 
-def examples_of(table: MetaTable, standards: Standards) -> Examples:
+def examples_of(table: TaskTable, standards: Standards) -> Examples:
     """Returns a table's tasks on the given scales."""
     levels = task_levels(table.accuracy) if len(table.tasks) else np.zeros((0, 2))
     target = (table.accuracy - levels[:, :1]) / np.exp(levels[:, 1:])

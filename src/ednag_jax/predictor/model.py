@@ -95,7 +95,7 @@ def smallest_inputs(network: PredictorNetwork) -> tuple[Array, Array, Array]:
 
 
 def applied(network: PredictorNetwork, weights: Params, *inputs: Any, **options: Any) -> Any:
-    """Returns what a method of the network says; for Flax that could have been a pair with changed variables."""
+    """Returns what a method of the network says; to Flax it might be a pair, with variables that it changed."""
     return network.apply(weights, *inputs, **options)
 
 

@@ -31,7 +31,7 @@ from ednag_jax.predictor.epochs import (
 )
 from ednag_jax.predictor.examples import (
     Examples,
-    MetaTable,
+    TaskTable,
     check_table,
     draw_groups,
     examples_of,
@@ -47,7 +47,7 @@ Report: TypeAlias = Callable[[int, History], None]
 
 
 def train_predictor(
-    table: MetaTable,
+    table: TaskTable,
     *,
     space: SearchSpace,
     backbone: str,
