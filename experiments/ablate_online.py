@@ -68,6 +68,7 @@ def changes(strategy: str, queries: int) -> dict[str, dict[str, Any]]:
         "coarse traits off": {"coarse_share": 0.0},
         "fine traits off": {"coarse_share": 1.0},
         "exploration off": {"explore_every": 1_000_000},
+        "one level of noise": {"noise_levels": (0.05,)},
         **{f"{n} denoising steps": {"num_denoising": n} for n in (1, 2, 8)},
         **temperatures,
         **schedules,
