@@ -27,7 +27,7 @@ from ednag_jax.predictor.set_encoder import SetEncoder
 from ednag_jax.spaces import SearchSpace
 from ednag_jax.types import Params
 
-CHUNK = 512
+CHUNK = 256
 """Architectures scored at once: their states stay in a CPU's cache."""
 
 
