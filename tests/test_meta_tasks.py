@@ -156,10 +156,10 @@ def test_closed_forms_of_pixelwise_corruptions():
 
 
 def test_a_longer_list_of_tasks_begins_like_a_shorter_one():
-    tasks = meta_tasks(80)
+    tasks = meta_tasks(160)
     assert tasks[:30] == meta_tasks(30)
     assert tasks[:5] != meta_tasks(5, seed=1)
-    assert len({task.name for task in tasks}) == 80
+    assert len({task.name for task in tasks}) == 160
     assert {task.source for task in tasks[:7]} == set(SOURCES)
     assert {len(task.classes) for task in tasks} == set(range(2, 11))
     assert {name for task in tasks for name in task.corruptions} == set(CORRUPTIONS)

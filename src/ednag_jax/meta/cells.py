@@ -11,7 +11,7 @@ from jaxtyping import Int
 
 from ednag_jax.config import MetaConfig
 from ednag_jax.networks.nasbench201 import multiply_add_count
-from ednag_jax.spaces import SPACES
+from ednag_jax.spaces import NasBench201
 
 SHARED_STREAM, DRAWN_STREAM = 0, 1
 """Random streams of the cells that all tasks have, and of those drawn for one."""
@@ -24,7 +24,7 @@ def distinct_cells() -> Int[np.ndarray, "u e"]:
     Of cells of the same structure it is the one with the fewest multiply-adds, so that no edge that leads
     nowhere computes anything.
     """
-    space = SPACES["nasbench201"]
+    space = NasBench201()
     cells = space.from_index(jnp.arange(space.size))
     structure = np.asarray(space.canonical_id(cells))
     cost = np.asarray(multiply_add_count(cells, num_classes=10))
