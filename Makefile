@@ -52,11 +52,11 @@ EXPERIMENTS := nb201 transnas autoformer nb101 nb301 darts mobilenetv3
 reproduce: $(EXPERIMENTS:%=reproduce-%)  ## All of them.
 	$(BIN)/python docs/collect_results.py $(OUT)
 
-compare: install  ## Every strategy on every table at equal queries; half an hour, goes on where it stopped.
+compare: install  ## Every strategy on every table at equal queries; 75 minutes, goes on where it stopped.
 	$(BIN)/python experiments/compare_strategies.py --out $(OUT)/compare
 	$(BIN)/python docs/collect_results.py $(OUT)
 
-compare-noisy: install  ## Every strategy under a noisy oracle; five minutes, goes on where it stopped.
+compare-noisy: install  ## Every strategy under a noisy oracle; fifteen minutes, goes on where it stopped.
 	$(BIN)/python experiments/compare_noisy.py --out $(OUT)/compare_noisy
 	$(BIN)/python docs/collect_results.py $(OUT)
 
