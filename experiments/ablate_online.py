@@ -2,15 +2,14 @@
 
 Command: `make ablate`; about 15 minutes on 2 cores, and it goes on where it was interrupted.
 
-Each method runs whole, by default, and with one thing changed, on the same seeds. Selection off: no elite, and
-survivors drawn evenly from parents and children. Mutants instead: as many proposals as before. Predictor off:
-a random proposal is queried. Exploration off: always expected improvement.
+Each method runs whole and with one thing changed, on the same seeds. Selection off: no elite, and survivors
+drawn evenly from parents and children. Mutants instead: as many proposals as before. Predictor off: a random
+proposal is queried. Exploration off: always expected improvement.
 
-Expected (seeds 0..99): EDNAG cannot do without selection nor without mutation (mean delta above 0.7), and
-denoising makes no difference beside them. The online method cannot do without its predictor (0.68 at 150
-queries); its denoising alone proposes as well as mutants alone, and each makes no difference beside the
-other; without exploration it ends further from the best on two tables, without coarse traits on two. These
-figures of the online method are of one level of noise, 0.05, which was its default when they were measured.
+Expected (seeds 0..99): EDNAG needs selection and mutation (mean delta above 0.7); denoising makes no difference
+beside them. The online method (with one level of noise, 0.05, when this was measured) needs its predictor (0.68
+at 150 queries); denoising alone proposes as well as mutants alone, and each makes no difference beside the
+other; without exploration or coarse traits it ends further from the best on two tables.
 """
 
 from __future__ import annotations
