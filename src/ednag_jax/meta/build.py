@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import platform
 import time
@@ -25,11 +26,9 @@ from ednag_jax.meta.training import task_arrays, train_cells
 from ednag_jax.storage import DataError, require_writable, write_atomic
 
 PACKAGES = ("ednag-jax", "jax", "jaxlib", "flax", "optax", "numpy")
-RESULTS = ("cells", "accuracy", "seconds", "versions")
-"""What a task's file has beside the recipe."""
 
 
-def build(
+def build_table(
     out: str | Path,
     *,
     config: MetaConfig | None = None,
@@ -58,18 +57,18 @@ def build(
     with _reporting(len(missing), len(tasks), progress) as report:
         for task in missing:
             part = trained_part(task, config, directory)
-            write_atomic(part_path(parts, task), json.dumps(part))
+            write_atomic(part_path(parts, task), json.dumps({**part, "digest": _digest(part)}))
             report(task, part)
-    table = collect(out, config=config)
+    table = collect_table(out, config=config)
     write_table(table, Path(out) / "table.npz")
     return table
 
 
-def collect(out: str | Path, *, config: MetaConfig | None = None) -> MetaTable:
+def collect_table(out: str | Path, *, config: MetaConfig | None = None) -> MetaTable:
     """Returns the table of the tasks that are finished in a folder, in the order of the tasks.
 
     Args:
-        out: folder that `build` writes or wrote to.
+        out: folder that `build_table` writes or wrote to.
         config: its recipe; tasks beyond `num_tasks` are left out.
 
     Raises:
@@ -96,9 +95,8 @@ def collect(out: str | Path, *, config: MetaConfig | None = None) -> MetaTable:
 
 def trained_part(task: Task, config: MetaConfig, directory: str | Path | None = None) -> dict[str, Any]:
     """Returns what is kept of a task, ready for JSON: a training that failed has accuracy None."""
-    cells = cells_of(task.index, config)
-    arrays = task_arrays(task, directory)
-    start = time.perf_counter()
+    cells, arrays = cells_of(task.index, config), task_arrays(task, directory)
+    start = time.process_time()  # of all threads: what others do on the machine does not count
     accuracy = np.stack(
         [
             train_cells(cells, arrays, seed=training_seed(task, repeat, config), config=config)
@@ -106,10 +104,9 @@ def trained_part(task: Task, config: MetaConfig, directory: str | Path | None = 
         ],
         axis=-1,
     )
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     return {
         **_recipe(task, config),
-        "cells": cells.tolist(),
         "accuracy": [[None if np.isnan(a) else float(a) for a in row] for row in accuracy],
         "seconds": seconds,
         "versions": _versions(),
@@ -160,28 +157,36 @@ def _kept(path: Path, task: Task, config: MetaConfig) -> dict[str, Any] | None:
     """Returns what a task's file holds, None where there is none.
 
     Raises:
-        DataError: it is cut, or of another recipe.
+        DataError: it is cut or altered, or of another recipe.
     """
     if not path.is_file():
         return None
     advice = "delete it, or choose another folder"
     try:
         part = json.loads(path.read_text())
-    except ValueError as error:
-        raise DataError(f"file {str(path)!r} is no whole JSON ({error}); {advice}") from error
+        is_whole = part.pop("digest") == _digest(part)
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        raise DataError(f"file {str(path)!r} is no whole part of a table ({error!r}); {advice}") from error
+    if not is_whole:
+        raise DataError(f"file {str(path)!r} does not match its digest; it was altered; {advice}")
     wanted = json.loads(json.dumps(_recipe(task, config)))
-    differing = [name for name in (*wanted, *RESULTS) if name not in part]
-    differing += [name for name, value in wanted.items() if name in part and part[name] != value]
+    differing = [name for name, value in wanted.items() if part.get(name) != value]
     if differing:
         raise DataError(f"file {str(path)!r} is of another recipe ({', '.join(differing)}); {advice}")
     return part
+
+
+def _digest(part: dict[str, Any]) -> str:
+    """Returns the SHA-256 of what a task's file holds."""
+    return hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()
 
 
 def _recipe(task: Task, config: MetaConfig) -> dict[str, Any]:
     """Returns what fixes a task's accuracies; how many further tasks there are does not."""
     settings = dataclasses.asdict(config)
     del settings["num_tasks"]
-    return {"config": settings, "task": dataclasses.asdict(task)}
+    cells = cells_of(task.index, config).tolist()
+    return {"config": settings, "task": dataclasses.asdict(task), "cells": cells}
 
 
 def _versions() -> dict[str, str]:

@@ -37,7 +37,7 @@ class MetaTable:
     accuracy: Float[np.ndarray, "t a r"]
     """On held-out images after each of r trainings, in percent; NaN where a training failed."""
     seconds: Float[np.ndarray, " t"]
-    """That a task's trainings took together, without compiling."""
+    """Of CPU time, over all threads, that a task's trainings took; where a process compiled, with that."""
     tasks: tuple[Task, ...]
     config: MetaConfig
     versions: dict[str, str]
