@@ -6,10 +6,9 @@ Each method runs whole and with one thing changed, on the same seeds. Selection 
 drawn evenly from parents and children. Mutants instead: as many proposals as before. Predictor off: a random
 proposal is queried. Exploration off: always expected improvement.
 
-Expected (seeds 0..99): EDNAG needs selection and mutation (mean delta above 0.7); denoising makes no difference
-beside them. The online method (with one level of noise, 0.05, when this was measured) needs its predictor (0.68
-at 150 queries); denoising alone proposes as well as mutants alone, and each makes no difference beside the
-other; without exploration or coarse traits it ends further from the best on two tables.
+Expected (seeds 0..99): EDNAG needs selection and mutation (mean delta above 0.7), denoising adds nothing beside
+them. The online method (measured at one level of noise, 0.05) needs its predictor (0.68 at 150 queries); its
+denoising alone proposes as well as mutants alone; without exploration or coarse traits it loses on two tables.
 """
 
 from __future__ import annotations
