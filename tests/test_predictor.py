@@ -53,6 +53,10 @@ def untrained(config=SMALL, members=3, seed=0):
     return Predictor(weights, standards, SPACE, config, "made up", TABLE.tasks, vectors, TABLE.table_hash)
 
 
+def _first_member(predictor):
+    return jax.tree.map(lambda leaf: leaf[0], predictor.weights)
+
+
 # What it learns of
 
 
@@ -93,6 +97,18 @@ def test_masked_images_are_no_part_of_the_scales():
     for ours, theirs in zip(fit_standards(table, 8), fit_standards(TABLE, 8), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert np.isfinite(examples_of(table, fit_standards(table, 8)).features).all()
+
+
+def test_a_task_without_images_teaches_all_the_same_but_not_alone():
+    mask = TABLE.mask.copy()
+    mask[:7] = False
+    table = check_table(TABLE._replace(mask=mask))
+    standards = fit_standards(table, 8)
+    z, _ = jax.jit(untrained().network.apply)(_first_member(untrained()), *examples_of(table, standards)[:3])
+    assert np.isfinite(z).all()
+    assert np.unique(z[0]).size > 5
+    with pytest.raises(ValueError, match="none of the tasks to learn from has an image"):
+        fit_standards(table.take([0, 1]), 8)
 
 
 def test_whole_groups_are_held_out():

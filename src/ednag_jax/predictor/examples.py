@@ -20,7 +20,8 @@ class TaskTable(NamedTuple):
     """Accuracies of architectures on tasks, each task a data set given by its coreset; on the host.
 
     Tasks made of the same images share a group: what is held out is whole groups, so that no image of a
-    held-out task was seen.
+    held-out task was seen. A task whose images are not to be had has none, all masked: what was run on it still
+    teaches about architectures.
     """
 
     features: Float[np.ndarray, "t c k f"]
@@ -134,8 +135,14 @@ class Standards(NamedTuple):
 
 
 def fit_standards(table: TaskTable, components: int) -> Standards:
-    """Returns the scales of a table; components beyond the rank of its features are 0."""
+    """Returns the scales of a table; components beyond the rank of its features are 0.
+
+    Raises:
+        ValueError: no task has an image.
+    """
     images = table.features[table.mask].astype(np.float64)
+    if not len(images):
+        raise ValueError("none of the tasks to learn from has an image; a predictor needs one that has")
     mean = images.mean(axis=0)
     centred = images - mean
     variance, directions = np.linalg.eigh(centred.T @ centred / len(centred))
