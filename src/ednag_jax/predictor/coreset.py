@@ -1,8 +1,7 @@
 """Which images stand for a data set: in every class the images nearest to the centres that K-means finds.
 
 Within a class of m images, K centres (the paper's K is 20) start by k-means++ (Arthur and Vassilvitskii 2007),
-move by Lloyd's iterations until no image changes its centre, and each takes the nearest image that no other
-took.
+move by Lloyd's iterations until no image changes its centre, and each takes the nearest image not yet taken.
 """
 
 from __future__ import annotations
