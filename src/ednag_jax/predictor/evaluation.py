@@ -47,8 +47,8 @@ def _quality(predicted: Float[np.ndarray, " m"], measured: Float[np.ndarray, " m
 def nearest_tasks(predictor: Predictor, target: Target, num: int = 3) -> list[tuple[str, float]]:
     """Returns the tasks that the predictor learnt from and finds most like a data set, with their distances.
 
-    A distance is that of the vectors, mean over the ensemble; in units of how far the tasks learnt from lie from
-    their own mean, on average.
+    A distance is that of the vectors, mean over the ensemble, in units of how far the tasks learnt from lie
+    from their own mean on average.
     """
     distance = jnp.linalg.norm(predictor.task_vectors - target.dataset[:, None], axis=-1)
     centre = jnp.mean(predictor.task_vectors, axis=1, keepdims=True)
