@@ -165,6 +165,7 @@ def encoded(select, digits, keys):
     return np.asarray(jax.jit(encoder.apply)(weights, features, mask)), np.asarray(features.mean(axis=2))
 
 
+@pytest.mark.slow
 def test_a_coreset_of_digits_varies_less_over_keys_than_random_images():
     """The reason for it: the same data set should be the same vector. Class means of the pixels too."""
     datasets = pytest.importorskip("sklearn.datasets")

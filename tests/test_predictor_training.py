@@ -46,6 +46,7 @@ def test_an_epoch_is_as_long_as_there_are_runs():
     assert recipe_for(one, network, SHORT).archs_per_task == 24
 
 
+@pytest.mark.slow
 def test_it_learns_which_architectures_a_task_likes():
     predictor, history = trained()
     assert task_quality(predictor, TASKS_UNSEEN).spearman.mean() > 0.75
@@ -66,6 +67,7 @@ class Cut(Exception):
     """Stands for the end of a process."""
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_ends_bitwise_as_one_that_was_not(tmp_path):
     arguments = {**LEARNING, "directory": tmp_path / "run"}
     reported = []
@@ -119,6 +121,7 @@ def test_without_held_out_tasks_all_epochs_run_and_the_last_weights_are_kept():
     assert np.isnan(history.held_out_error).all()
 
 
+@pytest.mark.slow
 def test_rates_and_weights_change_without_compiling_anew(compilations):
     trained()
     training = replace(SHORT, learning_rate=1e-3, weight_decay=0.0, ranking_weight=0.5)
