@@ -14,6 +14,7 @@ LAYERS = [
     "hypervolume",
     "queries",
     "storage",
+    "figures",
     "torch_files",
     "images",
     "features",
@@ -26,6 +27,7 @@ LAYERS = [
     "networks",
     "proxies",
     "meta",
+    "training",
     "predictor",
     "fitness",
     "variation",
@@ -39,6 +41,7 @@ LAYERS = [
     "compare",
     "report",
     "plots",
+    "cell_plots",
     "cli",
 ]
 FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")

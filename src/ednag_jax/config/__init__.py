@@ -13,6 +13,7 @@ from ednag_jax.config.meta import MetaConfig
 from ednag_jax.config.model_based import BananasConfig, GPBOConfig
 from ednag_jax.config.online import OnlineConfig
 from ednag_jax.config.predictor import PredictorConfig, PredictorTrainingConfig
+from ednag_jax.config.training import TrainingConfig
 
 __all__ = [
     "ENCODINGS",
@@ -32,6 +33,7 @@ __all__ = [
     "StepsConfig",
     "Swept",
     "TPEConfig",
+    "TrainingConfig",
     "check_choice",
     "check_range",
     "static",

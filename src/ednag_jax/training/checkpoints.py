@@ -1,0 +1,99 @@
+"""Checkpoints of a training, by orbax: the latest one, kept whole through any end of the process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from ednag_jax.storage import DataError
+from ednag_jax.training.steps import TrainState
+
+PARTS = TrainState._fields
+"""Kept apart, so that a network is read without its optimiser."""
+
+
+class Checkpoints:
+    """The checkpoints of one training, named by how many epochs were done."""
+
+    def __init__(self, manager: ocp.CheckpointManager) -> None:
+        self._manager = manager
+
+    def latest(self, state: TrainState) -> tuple[TrainState, int]:
+        """Returns the latest checkpoint and its epoch; the given state and 0 where there is none.
+
+        Raises:
+            DataError: it is damaged, or of another network.
+        """
+        epoch = self._manager.latest_step()
+        if epoch is None:
+            return state, 0
+        return TrainState(**_restored(self._manager, epoch, state._asdict())), epoch
+
+    def save(self, state: TrainState, epoch: int) -> None:
+        """Keeps a checkpoint, then drops the one before; returns once it is written.
+
+        Raises:
+            OSError: it could not be written; the one before is still there.
+        """
+        items = {name: ocp.args.StandardSave(part) for name, part in state._asdict().items()}
+        try:
+            self._manager.save(epoch, args=ocp.args.Composite(**items))
+            self._manager.wait_until_finished()  # orbax writes in the background, and may fail there
+        except Exception as error:  # tensorstore raises nearly anything on a full disk
+            raise OSError(
+                f"checkpoint of epoch {epoch} cannot be written in {str(self._manager.directory)!r} ({error}): "
+                "make room, then start the same training again; it goes on from the checkpoint before"
+            ) from error
+
+
+@contextmanager
+def checkpoints(folder: Path) -> Iterator[Checkpoints]:
+    """Yields the checkpoints in a folder, which is made if it is missing; closed afterwards."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with ocp.CheckpointManager(
+        folder.resolve(), options=ocp.CheckpointManagerOptions(max_to_keep=1)
+    ) as manager:
+        yield Checkpoints(manager)
+
+
+def read_variables(folder: Path, shapes: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    """Returns a network's variables from the latest checkpoint in a folder, and its epoch.
+
+    Args:
+        folder: of the checkpoints.
+        shapes: that the variables have.
+
+    Raises:
+        DataError: there is none, it is damaged, or of another network.
+    """
+    if not folder.is_dir():
+        raise DataError(f"checkpoint folder {str(folder)!r} is missing; train the network first")
+    options = ocp.CheckpointManagerOptions(create=False)
+    with ocp.CheckpointManager(folder.resolve(), options=options) as manager:
+        epoch = manager.latest_step()
+        if epoch is None:
+            raise DataError(f"folder {str(folder)!r} has no whole checkpoint; train the network first")
+        return _restored(manager, epoch, {"variables": shapes})["variables"], epoch
+
+
+def _restored(manager: ocp.CheckpointManager, epoch: int, like: dict[str, Any]) -> dict[str, Any]:
+    """Returns parts of a checkpoint, in the shapes of those given."""
+    place = f"checkpoint of epoch {epoch} in {str(manager.directory)!r}"
+    wanted = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
+    items = {name: ocp.args.StandardRestore(part) for name, part in wanted.items()}
+    try:
+        restored = dict(manager.restore(epoch, args=ocp.args.Composite(**items)).items())
+    except Exception as error:  # what orbax raises depends on which of its files is damaged
+        raise DataError(f"{place} cannot be read ({error}); empty the folder and train anew") from error
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(restored)]
+    if [leaf.shape for leaf in leaves] != [leaf.shape for leaf in jax.tree.leaves(wanted)]:
+        raise DataError(f"{place} is of another network; empty the folder and train anew")
+    if not all(np.isfinite(leaf).all() for leaf in leaves):
+        raise DataError(f"{place} has numbers that are not finite; empty the folder and train anew")
+    return restored
