@@ -51,11 +51,11 @@ STEP = np.array([2.0, 1.3])
 """Distance of two nodes beside each other, and above each other."""
 CLEARANCE = BOX / 2 + 0.15
 """An arrow that comes nearer to a node's middle, in both directions, would touch its box."""
-BENDS = (0.0, 0.25, -0.25, 0.4, -0.4, 0.55, -0.55, 0.75, -0.75, 1.0, -1.0)
+BENDS = tuple(side * bend for bend in (0.0, 0.15, 0.25, 0.35, 0.5, 0.65, 0.8, 1.0) for side in (1, -1))
 """How far the middle of an arrow is pulled to one side, over its length."""
 SAMPLES = np.linspace(0, 1, 33)[:, None]
 
-STACK_BOX, STACK_STEP = np.array([1.5, 0.85]), np.array([1.9, 1.25])
+STACK_BOX, STACK_STEP = np.array([1.75, 0.85]), np.array([2.1, 1.25])
 BLOCKS_PER_ROW = 8
 BLOCK_TEXTS = ("plain", "channels x 2", "size / 2", "channels x 2\nsize / 2")
 BLOCK_COLOURS = ("white", COLOURS[5], COLOURS[4], COLOURS[3])
@@ -230,7 +230,7 @@ def edge_bends(places: Float[np.ndarray, "v 2"], edges: Sequence[Edge]) -> list[
 
     Short arrows choose first; a long one passes by those that have.
     """
-    bends, drawn = [0.0] * len(edges), []
+    bends, drawn = [0.0] * len(edges), list[np.ndarray]()
     length = [float(np.hypot(*(places[edge.target] - places[edge.source]))) for edge in edges]
     for index in np.argsort(length, kind="stable"):
         edge = edges[index]
@@ -270,7 +270,7 @@ def _panels(extents: Sequence[Float[np.ndarray, "2 2"]]) -> Figure:
     grid = figure.add_gridspec(1, len(extents), width_ratios=spans[:, 0])
     for column, (low, high) in enumerate(extents):
         axes = figure.add_subplot(grid[0, column])
-        axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
+        axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal", anchor="N")
         axes.axis("off")
     return figure
 
@@ -308,14 +308,14 @@ def _draw_box(
     axes: Axes, node: Node, middle: Float[np.ndarray, "2"], size: Float[np.ndarray, "2"]
 ) -> FancyBboxPatch:
     """Draws a box with its text, and returns it."""
-    style = "round,pad=0,rounding_size=0.12"
-    left, low = middle - size / 2
-    box = FancyBboxPatch(
-        (left, low), *size, boxstyle=style, facecolor=node.colour, edgecolor=GREY, linewidth=1.2, zorder=3
-    )
+    (left, low), (width, height) = middle - size / 2, size
+    style: dict[str, Any] = {"boxstyle": "round,pad=0,rounding_size=0.12", "edgecolor": GREY, "linewidth": 1.2}
+    box = FancyBboxPatch((left, low), width, height, facecolor=node.colour, zorder=3, **style)
     axes.add_patch(box)
     colour = "black" if node.colour in LIGHT else "white"
-    axes.text(*middle, node.text, ha="center", va="center", fontsize=FONT_SIZE, color=colour, zorder=4)
+    axes.text(
+        middle[0], middle[1], node.text, ha="center", va="center", fontsize=FONT_SIZE, color=colour, zorder=4
+    )
     return box
 
 
@@ -357,7 +357,8 @@ def stack_figure(rows: Sequence[tuple[str, Sequence[Node]]], *, title: str = "")
     ]
     margin = 1.3 if any(label for label, _ in rows) else 0.0
     width = STACK_STEP[0] * max(len(blocks) for _, blocks in lines)
-    (axes,) = _panels([np.array([[-margin, -STACK_STEP[1] * len(lines)], [width, 0.0]])]).axes
+    figure = _panels([np.array([[-margin, -STACK_STEP[1] * len(lines)], [width, 0.0]])])
+    (axes,) = figure.axes
     axes.set_title(title, fontsize=FONT_SIZE)
     before = None
     for row, (label, blocks) in enumerate(lines):
@@ -368,7 +369,7 @@ def stack_figure(rows: Sequence[tuple[str, Sequence[Node]]], *, title: str = "")
             if before is not None:
                 _draw_link(axes, before, middle)
             before = middle
-    return axes.get_figure()
+    return figure
 
 
 def _draw_link(axes: Axes, start: Float[np.ndarray, "2"], end: Float[np.ndarray, "2"]) -> None:
