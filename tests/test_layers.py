@@ -41,6 +41,7 @@ LAYERS = [
     "compare",
     "report",
     "plots",
+    "cell_layout",
     "cell_plots",
     "cli",
 ]
