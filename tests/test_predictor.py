@@ -1,8 +1,10 @@
-"""The predictor: what it learns of, that it learns it and resumes, its file, and searches that use it."""
+"""The predictor: what it learns of, its network, file and checkpoints, and searches that use it."""
 
 import json
+import shutil
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +23,7 @@ from ednag_jax.predictor import (
     save_predictor,
     score,
 )
+from ednag_jax.predictor.checkpoint import run_folder
 from ednag_jax.predictor.examples import (
     check_table,
     draw_groups,
@@ -40,6 +43,8 @@ from ednag_jax.predictor.model import (
 from ednag_jax.storage import DataError
 
 KEY = jax.random.key(0)
+TMP_DIR_SUFFIX = ".orbax-checkpoint-tmp-"
+"""Behind the number of a checkpoint that is being written."""
 
 
 @cache
@@ -173,7 +178,7 @@ def test_errors_and_ranking_losses_are_means_over_what_was_run():
 
 
 def test_parts_apart_say_what_the_network_says_as_a_whole():
-    predictor, archs = untrained(), SPACE.random(jax.random.key(1), 30)
+    predictor, archs = untrained(), SPACE.random(jax.random.key(1), 8)
     target = encode_dataset(predictor, TABLE.features[2], TABLE.mask[2])
     features, mask = predictor.standards.project(jnp.asarray(TABLE.features[2])), jnp.asarray(TABLE.mask[2])
     whole = jax.jit(predictor.network.apply)
@@ -184,6 +189,7 @@ def test_parts_apart_say_what_the_network_says_as_a_whole():
         np.testing.assert_allclose(said, predictor.standards.accuracy(level, z), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_many_architectures_score_as_each_alone():
     predictor = untrained()
     target = encode_dataset(predictor, TABLE.features[0], TABLE.mask[0])
@@ -212,6 +218,7 @@ def test_order_of_images_and_classes_changes_no_score():
     )
 
 
+@pytest.mark.slow
 def test_a_blind_predictor_says_the_same_of_every_data_set():
     predictor, archs = untrained(replace(SMALL, blind=True)), SPACE.random(jax.random.key(1), 8)
     one, other = (encode_dataset(predictor, TABLE.features[row], TABLE.mask[row]) for row in (0, 1))
@@ -252,13 +259,14 @@ def test_a_predictor_is_read_back_as_it_was_written(tmp_path):
         np.testing.assert_array_equal(ours, theirs)
     assert (read.config, read.space, read.backbone) == (predictor.config, predictor.space, "made up")
     assert (read.tasks, read.table_hash) == (predictor.tasks, TABLE.table_hash)
-    archs = SPACE.random(jax.random.key(0), 4)
+    archs = SPACE.random(jax.random.key(0), 8)
     scores = [
         score(p, encode_dataset(p, TABLE.features[0], TABLE.mask[0]), archs).mean for p in (read, predictor)
     ]
     np.testing.assert_array_equal(*scores)
 
 
+@pytest.mark.slow
 def test_a_predictor_of_the_default_shape_is_a_file_below_10_megabytes(tmp_path):
     predictor = untrained(PredictorConfig(), members=PredictorTrainingConfig().num_members)
     wide = predictor.standards._replace(feature_mean=jnp.zeros(1280), basis=jnp.ones((1280, 64)))
@@ -298,7 +306,7 @@ def lost_weight(arrays, header):
     ],
 )
 def test_a_file_that_is_not_what_it_should_be_is_an_error(change, message, tmp_path):
-    path = save_predictor(untrained(members=1), tmp_path / "predictor.npz")
+    path = save_predictor(untrained(), tmp_path / "predictor.npz")
     rewritten(path, change)
     with pytest.raises(DataError, match=message):
         load_predictor(path)
@@ -307,16 +315,78 @@ def test_a_file_that_is_not_what_it_should_be_is_an_error(change, message, tmp_p
 def test_a_file_that_is_missing_cut_or_altered_is_an_error(tmp_path):
     with pytest.raises(DataError, match=r"'.*none.npz' is missing"):
         load_predictor(tmp_path / "none.npz")
-    path = save_predictor(untrained(members=1), tmp_path / "predictor.npz")
+    path = save_predictor(untrained(), tmp_path / "predictor.npz")
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
     with pytest.raises(DataError, match=r"no whole \.npz"):
         load_predictor(path)
-    arrays = dict(np.load(save_predictor(untrained(members=1), path)))
+    arrays = dict(np.load(save_predictor(untrained(), path)))
     arrays["task_vectors"] = arrays["task_vectors"] + 1
     np.savez(path, **arrays)
     with pytest.raises(DataError, match="does not match its digest"):
         load_predictor(path)
+
+
+# Checkpoints of a training
+
+STATE = {"weights": np.linspace(0, 1, 5000, dtype=np.float32), "stopped": np.zeros(3, bool)}
+ABOUT = {"table": "a hash", "shape": (2, 3)}
+
+
+def checkpoint(folder):
+    """Returns the folder of the checkpoint written."""
+    with run_folder(folder, ABOUT) as kept:
+        kept.save(jax.tree.map(jnp.asarray, STATE), 3)
+    return folder / "3"
+
+
+def latest(folder, about=ABOUT):
+    with run_folder(folder, about) as kept:
+        return kept.latest(jax.tree.map(jnp.zeros_like, STATE))
+
+
+def test_a_checkpoint_is_read_back_bitwise_and_a_save_that_was_killed_is_passed_over(tmp_path):
+    nothing, epoch = latest(tmp_path)
+    assert epoch == 0
+    assert not nothing["weights"].any()
+    unfinished = tmp_path / f"4{TMP_DIR_SUFFIX}7"
+    shutil.copytree(checkpoint(tmp_path), unfinished)
+    (unfinished / "state" / "manifest.ocdbt").unlink()
+    state, epoch = latest(tmp_path)
+    assert epoch == 3
+    for name, array in STATE.items():
+        np.testing.assert_array_equal(state[name], array)
+    with pytest.raises(ValueError, match="another training: shape differ"):
+        latest(tmp_path, {**ABOUT, "shape": (2, 4)})
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def altered(path):
+    """Orbax alone reads the file of the weights so without a word."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0x55
+    path.write_bytes(bytes(content))
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "message"),
+    [
+        (altered, "largest", "checkpoint 3 in .* does not match its digest"),
+        (altered, "state/manifest.ocdbt", "state of checkpoint 3 in .* cannot be read"),
+        (cut, "state/manifest.ocdbt", "state of checkpoint 3 in .* cannot be read"),
+        (cut, "about/metadata", "about of checkpoint 3 in .* cannot be read"),
+        (Path.unlink, "about/metadata", "about of checkpoint 3 in .* cannot be read"),
+    ],
+)
+def test_a_damaged_checkpoint_is_an_error(change, name, message, tmp_path):
+    folder = checkpoint(tmp_path)
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    change(max(files, key=lambda path: path.stat().st_size) if name == "largest" else folder / name)
+    with pytest.raises(DataError, match=message):
+        latest(tmp_path)
 
 
 # Searches
@@ -335,6 +405,7 @@ def test_a_search_over_predictions_finds_the_best_predicted():
     assert benchmark.oracle == "predicted accuracy"
 
 
+@pytest.mark.slow
 def test_predictions_for_another_data_set_compile_nothing(compilations):
     predictor = untrained()
     benchmarks = [

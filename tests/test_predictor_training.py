@@ -1,6 +1,10 @@
 """Training of the predictor: it learns what tasks like, resumes bitwise, keeps the best weights and stops."""
 
+import signal
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -88,6 +92,30 @@ def test_an_interrupted_training_ends_bitwise_as_one_that_was_not(tmp_path):
         np.testing.assert_array_equal(ours, theirs)
     with pytest.raises(ValueError, match="another training: training differ"):
         train_predictor(TABLE, **{**arguments, "training": replace(SHORT, learning_rate=0.1)})
+
+
+KILLED = """
+import os, signal, sys
+from known_tasks import LEARNING, TABLE
+from ednag_jax.predictor import train_predictor
+end = lambda epoch, so_far: epoch == 40 and os.kill(os.getpid(), signal.SIGKILL)
+train_predictor(TABLE, directory=sys.argv[1], report=end, **LEARNING)
+"""
+
+
+@pytest.mark.slow
+def test_a_training_whose_process_was_killed_ends_bitwise_as_one_that_was_not(tmp_path):
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    assert subprocess.run(command, cwd=Path(__file__).parent, check=False).returncode == -signal.SIGKILL
+    reported = []
+    resumed, _ = train_predictor(
+        TABLE, directory=tmp_path, report=lambda epoch, _: reported.append(epoch), **LEARNING
+    )
+    assert reported == [60]
+    for ours, theirs in zip(
+        jax.tree.leaves(resumed.weights), jax.tree.leaves(trained()[0].weights), strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 @pytest.mark.slow

@@ -50,6 +50,7 @@ def test_masked_images_and_classes_change_nothing_whatever_they_hold(filling):
     assert_same(features, jnp.pad(MASK, pads))
 
 
+@pytest.mark.slow
 def test_masked_images_in_the_midst_change_nothing():
     kept = jnp.array([0, 2, 4])
     mask = MASK.at[:, :, jnp.array([1, 3])].set(False)
@@ -62,18 +63,21 @@ def test_a_class_without_images_is_no_class():
     assert_same(FEATURES, mask, encode(WEIGHTS, FEATURES[:, others], MASK[:, others]))
 
 
+@pytest.mark.slow
 def test_a_data_set_without_images_is_finite_and_has_finite_gradients():
     nothing = jnp.zeros_like(MASK)
     gradient = jax.jit(jax.grad(lambda weights: jnp.sum(ENCODER.apply(weights, FEATURES, nothing) ** 2)))
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient(WEIGHTS)))
 
 
+@pytest.mark.slow
 def test_how_many_classes_there_are_is_seen_though_all_are_alike():
     twice = jnp.concatenate([FEATURES, FEATURES], axis=1)
     found = encode(WEIGHTS, twice, jnp.concatenate([MASK, MASK], axis=1))
     assert np.abs(found - VECTORS).max() > 1e-2
 
 
+@pytest.mark.slow
 def test_any_leading_axes_are_taken():
     many = encode(WEIGHTS, FEATURES[:, None], MASK[:, None])
     np.testing.assert_allclose(many[:, 0], VECTORS, rtol=1e-5, atol=1e-6)
@@ -116,6 +120,7 @@ def test_the_attention_block_is_the_papers():
     )
 
 
+@pytest.mark.slow
 def test_pooling_is_a_block_with_a_learned_seed():
     x, mask = jax.random.normal(KEYS[2], (5, 8)), jnp.array([True, True, False, True, True])
     pool = PMA(num_heads=2)

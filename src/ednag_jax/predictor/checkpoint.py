@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 
-from ednag_jax.storage import require_writable
+from ednag_jax.storage import DataError, digest, require_writable
 
 State = TypeVar("State")
+EMPTY_IT = "it is cut or altered. Empty the directory, and the training starts anew."
 
 
 class RunFolder:
@@ -28,28 +30,51 @@ class RunFolder:
 
         Raises:
             ValueError: the folder's checkpoints are of another training.
+            DataError: the checkpoint is cut or altered.
         """
         epoch = None if self._manager is None else self._manager.latest_step()
         if self._manager is None or epoch is None:
             return state, 0
-        kept = self._manager.restore(epoch, args=ocp.args.Composite(about=ocp.args.JsonRestore()))["about"]
-        different = [key for key in self._about if kept.get(key) != self._about[key]]
+        folder = str(self._manager.directory)
+        kept = _read(self._manager, epoch, about=ocp.args.JsonRestore())
+        about = kept.get("about", {}) if isinstance(kept, dict) else {}
+        different = [key for key in self._about if about.get(key) != self._about[key]]
         if different:
             raise ValueError(
-                f"{str(self._manager.directory)!r} has checkpoints of another training: {', '.join(different)} "
+                f"{folder!r} has checkpoints of another training: {', '.join(different)} "
                 "differ; choose another directory, or empty it"
             )
         like = jax.tree.map(ocp.utils.to_shape_dtype_struct, state)
-        restored = self._manager.restore(epoch, args=ocp.args.Composite(state=ocp.args.StandardRestore(like)))
-        return restored["state"], epoch
+        restored = _read(self._manager, epoch, state=ocp.args.StandardRestore(like))
+        # Orbax reads some altered files without complaint.
+        if _digest(restored) != kept.get("digest"):
+            raise DataError(f"checkpoint {epoch} in {folder!r} does not match its digest; {EMPTY_IT}")
+        return restored, epoch
 
     def save(self, state: Any, epoch: int) -> None:
         """Keeps a checkpoint, the earlier ones dropped; returns once it is written."""
         if self._manager is None:
             return
-        items = {"state": ocp.args.StandardSave(state), "about": ocp.args.JsonSave(self._about)}
+        header = {"about": self._about, "digest": _digest(state)}
+        items = {"state": ocp.args.StandardSave(state), "about": ocp.args.JsonSave(header)}
         self._manager.save(epoch, args=ocp.args.Composite(**items))
         self._manager.wait_until_finished()
+
+
+def _digest(state: Any) -> str:
+    """Returns the SHA-256 of a state's arrays."""
+    return digest(*(np.asarray(leaf) for leaf in jax.tree.leaves(state)))
+
+
+def _read(manager: ocp.CheckpointManager, epoch: int, **item: ocp.args.CheckpointArgs) -> Any:
+    """Returns the one item named, of a checkpoint; DataError where it cannot be read."""
+    (name,) = item
+    try:
+        return manager.restore(epoch, args=ocp.args.Composite(**item))[name]
+    except Exception as error:  # a cut file gives any of many kinds, the plain Exception among them
+        raise DataError(
+            f"the {name} of checkpoint {epoch} in {str(manager.directory)!r} cannot be read; {EMPTY_IT}"
+        ) from error
 
 
 @contextmanager
