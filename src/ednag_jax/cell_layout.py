@@ -18,7 +18,7 @@ RIGHTWARD, DOWNWARD = np.array([2.0, 1.4]), np.array([2.2, 1.6])
 """Distance of two nodes beside each other, and above each other, in a graph that leads this way."""
 CLEARANCE = BOX / 2 + 0.15
 """An arrow that comes nearer to a node's middle, in both directions, would touch its box."""
-BENDS = tuple(side * bend for bend in (0.0, 0.15, 0.25, 0.35, 0.5, 0.65, 0.8, 1.0) for side in (1, -1))
+BENDS = (0.0, *(side * bend for bend in (0.15, 0.25, 0.35, 0.5, 0.65, 0.8, 1.0, 1.25, 1.5) for side in (1, -1)))
 """How far the middle of an arrow is pulled to one side, over its length."""
 SAMPLES = np.linspace(0, 1, 33)[:, None]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -100,6 +100,11 @@ def _module(space: SearchSpace, phenotype: np.ndarray) -> Figure:
 def _two_cells(space: SearchSpace, phenotype: np.ndarray) -> Figure:
     """Returns the normal and the reduction cell side by side."""
     del space
+    return graph_figure(darts_graphs(phenotype), darts.OPS)
+
+
+def darts_graphs(phenotype: Int[np.ndarray, " e"]) -> list[Graph]:
+    """Returns the normal and the reduction cell; all nodes of a cell lead to its output."""
     sources, ops = (np.asarray(part) for part in darts.edges(jnp.asarray(phenotype)))
     first = darts.NUM_INPUTS
     nodes = (Node("c(k-2)"), Node("c(k-1)"), *(Node(str(i)) for i in range(darts.NUM_NODES)), Node("c(k)"))
@@ -109,7 +114,7 @@ def _two_cells(space: SearchSpace, phenotype: np.ndarray) -> Figure:
         own = zip(sources[cell], darts.NODE_OF_EDGE + first, ops[cell], strict=True)
         edges = tuple(Edge(int(source), int(node), darts.OPS[op]) for source, node, op in own)
         graphs.append(Graph(title, nodes, (*edges, *joined)))
-    return graph_figure(graphs, darts.OPS)
+    return graphs
 
 
 def graph_figure(graphs: Sequence[Graph], ops: Sequence[str]) -> Figure:
