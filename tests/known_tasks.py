@@ -3,6 +3,7 @@
 from functools import cache
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 import ednag_jax as ed
@@ -16,6 +17,19 @@ SMALL = PredictorConfig(
 SHORT = PredictorTrainingConfig(
     num_members=2, num_epochs=60, tasks_per_step=4, epochs_per_call=20, learning_rate=5e-3, patience=60
 )
+
+
+def drawn_weights(init, *inputs, seed=0):
+    """Returns weights of the shapes that `init` draws, by NumPy: its own program takes long to compile."""
+    rng = np.random.default_rng(seed)
+
+    def draw(path, leaf):
+        if path[-1].key == "scale":
+            return jnp.ones(leaf.shape)
+        spread = 0.1 if leaf.ndim == 1 else 1 / np.sqrt(leaf.shape[0])
+        return jnp.asarray(rng.normal(0, spread, leaf.shape), jnp.float32)
+
+    return jax.tree_util.tree_map_with_path(draw, jax.eval_shape(init, jax.random.key(0), *inputs))
 
 
 def known_table(num_tasks=30, num_archs=24, seed=0, width=10):

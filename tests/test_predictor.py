@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from known_tasks import SMALL, SPACE, TABLE
+from known_tasks import SMALL, SPACE, TABLE, drawn_weights
 from scipy.stats import spearmanr
 
 import ednag_jax as ed
@@ -51,8 +51,9 @@ TMP_DIR_SUFFIX = ".orbax-checkpoint-tmp-"
 def untrained(config=SMALL, members=3, seed=0):
     """Returns a predictor with first weights, for what does not need it to know anything."""
     standards, network = fit_standards(TABLE, config.components), PredictorNetwork(SPACE, config)
-    init = jax.jit(jax.vmap(lambda key: network.init(key, *smallest_inputs(network))))
-    weights = init(jax.random.split(jax.random.key(seed), members))
+    inputs = smallest_inputs(network)
+    drawn = [drawn_weights(network.init, *inputs, seed=seed + member) for member in range(members)]
+    weights = jax.tree.map(lambda *leaves: jnp.stack(leaves), *drawn)
     examples = examples_of(TABLE, standards)
     vectors = dataset_vectors(weights, examples.features, examples.mask, network=network)
     return Predictor(weights, standards, SPACE, config, "made up", TABLE.tasks, vectors, TABLE.table_hash)
@@ -104,6 +105,7 @@ def test_masked_images_are_no_part_of_the_scales():
     assert np.isfinite(examples_of(table, fit_standards(table, 8)).features).all()
 
 
+@pytest.mark.slow
 def test_a_task_without_images_teaches_all_the_same_but_not_alone():
     mask = TABLE.mask.copy()
     mask[:7] = False
@@ -177,6 +179,7 @@ def test_errors_and_ranking_losses_are_means_over_what_was_run():
 # The network
 
 
+@pytest.mark.slow
 def test_parts_apart_say_what_the_network_says_as_a_whole():
     predictor, archs = untrained(), SPACE.random(jax.random.key(1), 8)
     target = encode_dataset(predictor, TABLE.features[2], TABLE.mask[2])

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from known_tasks import drawn_weights
 
 from ednag_jax.predictor.set_encoder import MAB, PMA, SetEncoder
 
@@ -18,7 +19,7 @@ def data_sets(batch=3, classes=4, images=5, width=7):
 
 
 FEATURES, MASK = data_sets()
-WEIGHTS = jax.jit(ENCODER.init)(KEYS[1], FEATURES, MASK)
+WEIGHTS = jax.tree.map(lambda leaf: 2 * leaf, drawn_weights(ENCODER.init, FEATURES, MASK))
 VECTORS = encode(WEIGHTS, FEATURES, MASK)
 
 
@@ -112,8 +113,9 @@ def test_the_attention_block_is_the_papers():
     x, y = (jax.random.normal(key, (rows, 8)) for key, rows in zip(KEYS[2:], (3, 5), strict=True))
     mask = jnp.array([True, False, True, True, False])
     block = MAB(num_heads=2)
-    weights = jax.jit(block.init)(KEYS[0], x, y, mask)
-    noisy = jax.tree.map(lambda leaf: leaf + 0.3 * jax.random.normal(KEYS[1], leaf.shape), weights)
+    weights = drawn_weights(block.init, x, y, mask)
+    rng = np.random.default_rng(1)
+    noisy = jax.tree.map(lambda leaf: leaf + rng.normal(0, 0.3, leaf.shape).astype(np.float32), weights)
     found = jax.jit(block.apply)(noisy, x, y, mask)
     np.testing.assert_allclose(
         found, plain_mab(noisy["params"], *map(np.asarray, (x, y, mask))), rtol=1e-3, atol=1e-4
@@ -124,7 +126,7 @@ def test_the_attention_block_is_the_papers():
 def test_pooling_is_a_block_with_a_learned_seed():
     x, mask = jax.random.normal(KEYS[2], (5, 8)), jnp.array([True, True, False, True, True])
     pool = PMA(num_heads=2)
-    weights = jax.tree.map(np.asarray, jax.jit(pool.init)(KEYS[0], x, mask)["params"])
+    weights = jax.tree.map(np.asarray, drawn_weights(pool.init, x, mask)["params"])
     fed = np.maximum(np.asarray(x) @ weights["feed_forward"]["kernel"] + weights["feed_forward"]["bias"], 0)
     expected = plain_mab(weights["mab"], weights["seed"], fed, np.asarray(mask))
     np.testing.assert_allclose(
