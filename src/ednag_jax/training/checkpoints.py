@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,12 +16,12 @@ import orbax.checkpoint as ocp
 from ednag_jax.storage import DataError
 from ednag_jax.training.steps import TrainState
 
-PARTS = TrainState._fields
-"""Kept apart, so that a network is read without its optimiser."""
-
 
 class Checkpoints:
-    """The checkpoints of one training, named by how many epochs were done."""
+    """The checkpoints of one training, named by how many epochs were done.
+
+    The network's variables are kept apart from the optimiser's, so that they can be read without them.
+    """
 
     def __init__(self, manager: ocp.CheckpointManager) -> None:
         self._manager = manager
@@ -87,13 +89,17 @@ def _restored(manager: ocp.CheckpointManager, epoch: int, like: dict[str, Any]) 
     place = f"checkpoint of epoch {epoch} in {str(manager.directory)!r}"
     wanted = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
     items = {name: ocp.args.StandardRestore(part) for name, part in wanted.items()}
-    try:
-        restored = dict(manager.restore(epoch, args=ocp.args.Composite(**items)).items())
-    except Exception as error:  # what orbax raises depends on which of its files is damaged
-        raise DataError(f"{place} cannot be read ({error}); empty the folder and train anew") from error
-    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(restored)]
-    if [leaf.shape for leaf in leaves] != [leaf.shape for leaf in jax.tree.leaves(wanted)]:
-        raise DataError(f"{place} is of another network; empty the folder and train anew")
-    if not all(np.isfinite(leaf).all() for leaf in leaves):
+    restored, reason = {}, ""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of coroutines that orbax leaves behind where it fails
+        try:
+            restored = dict(manager.restore(epoch, args=ocp.args.Composite(**items)).items())
+        except Exception as error:  # which one depends on which of orbax's files is damaged
+            reason = str(error) or type(error).__name__
+        if reason:
+            gc.collect()
+    if reason:
+        raise DataError(f"{place} cannot be read ({reason}); empty the folder and train anew")
+    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(restored)):
         raise DataError(f"{place} has numbers that are not finite; empty the folder and train anew")
     return restored

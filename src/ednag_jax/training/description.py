@@ -23,8 +23,8 @@ FILE = "architecture.json"
 FORMAT = 1
 """Raised when folders of an earlier program can no longer be read."""
 PACKAGES = ("ednag-jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
-NO_IDENTITY = ("versions", "result")
-"""Parts that may differ between a training and one that goes on with it."""
+NO_IDENTITY = ("arch", "normalisation", "versions", "result")
+"""Parts that follow from the others, or may differ between a training and one that goes on with it."""
 
 
 def describe(
