@@ -383,6 +383,18 @@ def test_a_full_disk_is_said_and_the_training_goes_on_afterwards(folder, tmp_pat
     assert bits_of(again.variables) == bits_of(load_trained(folder).variables)
 
 
+def test_a_disk_that_fills_up_with_metrics_is_said(tmp_path, monkeypatch):
+    def full(handle):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def report(*_):
+        monkeypatch.setattr(os, "fsync", full)
+
+    with pytest.raises(OSError, match=r"folder '.*out' cannot be written \(No space left.*\): make room"):
+        train_network(SPACE, CELL, CORNERS, tmp_path / "out", network=TINY, config=SHORT, report=report)
+    assert [row["epoch"] for row in rows_of(tmp_path / "out")] == [1]
+
+
 def test_settings_that_a_network_does_not_have_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"'nasbench201' cannot be built with .*'width': 2.*'width'"):
         train_network(SPACE, CELL, CORNERS, tmp_path / "out", network={"width": 2}, config=SHORT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,12 +56,23 @@ class Checkpoints:
 
 
 @contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps orbax from logging what it raises as well: a page of stack traces for every file."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextmanager
 def checkpoints(folder: Path) -> Iterator[Checkpoints]:
     """Yields the checkpoints in a folder, which is made if it is missing; closed afterwards."""
     folder.mkdir(parents=True, exist_ok=True)
-    with ocp.CheckpointManager(
-        folder.resolve(), options=ocp.CheckpointManagerOptions(max_to_keep=1)
-    ) as manager:
+    options = ocp.CheckpointManagerOptions(max_to_keep=1)
+    with _quiet(), ocp.CheckpointManager(folder.resolve(), options=options) as manager:
         yield Checkpoints(manager)
 
 

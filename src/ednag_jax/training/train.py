@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -96,8 +97,23 @@ def train_network(
     )
     description = adopted(out, described)
     if description["result"] is None:
-        _train(material, out, description, module=module, config=config, report=report)
+        with _disk_errors(out):
+            _train(material, out, description, module=module, config=config, report=report)
     return load_trained(out)
+
+
+@contextmanager
+def _disk_errors(out: Path) -> Iterator[None]:
+    """Says of an error of the system, such as a full disk, where it was and what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:  # says so already
+            raise
+        raise OSError(
+            f"folder {str(out)!r} cannot be written ({error.strerror}): make room, then start the same "
+            "training again; it goes on from its last checkpoint"
+        ) from error
 
 
 def _train(
