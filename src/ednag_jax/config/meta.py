@@ -22,12 +22,12 @@ class MetaConfig:
     """Architectures that every task has."""
     num_repeats: int = 2
     """Trainings of each architecture on each task, from other starts."""
-    channels: int = 8
-    num_cells: int = 1
-    """Of each of the network's three stages."""
-    num_steps: int = 150
+    channels: int = 4
+    num_cells: int = 3
+    """Of each of the network's three stages; with 1, the blocks between them do the work of any cell."""
+    num_steps: int = 100
     batch_size: int = 32
-    learning_rate: float = 0.1
+    learning_rate: float = 0.03
     """At its greatest, after `warmup`; it falls to 0 along a cosine."""
     warmup: float = 0.1
     """Share of the steps in which it rises from 0."""

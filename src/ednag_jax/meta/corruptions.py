@@ -78,13 +78,6 @@ def rotate(rng: np.random.Generator, images: Images) -> Images:
     return turned[turns, np.arange(len(images))]
 
 
-def tint(rng: np.random.Generator, images: Images) -> Images:
-    """Returns every image's luminance as a mixture of two random colours: colour says nothing any more."""
-    dark, bright = rng.uniform(0, 255, (2, len(images), 1, 1, 3))
-    share = _luminance(images) / 255
-    return dark + share * (bright - dark)
-
-
 def grey(rng: np.random.Generator, images: Images) -> Images:
     """Returns the images without colour."""
     del rng
@@ -143,23 +136,6 @@ def mixture(rng: np.random.Generator, images: Images) -> Images:
     return 0.6 * images + 0.4 * images[rng.permutation(len(images))]
 
 
-def scatter(rng: np.random.Generator, images: Images) -> Images:
-    """Returns every image moved by up to half its side, what leaves one side coming back at the other."""
-    size, count = images.shape[1], len(images)
-    down, right = rng.integers(-(size // 2), size // 2 + 1, (2, count, 1)) + np.arange(size)
-    return images[np.arange(count)[:, None, None], down[:, :, None] % size, right[:, None, :] % size]
-
-
-def shrink(rng: np.random.Generator, images: Images) -> Images:
-    """Returns every image at half the size somewhere on a background of noise."""
-    size, half, count = images.shape[1], images.shape[1] // 2, len(images)
-    small = pixelate(rng, images)[:, ::2, ::2]
-    canvas = rng.uniform(0, 120, images.shape)
-    corner = rng.integers(0, size - half + 1, (2, count, 1)) + np.arange(half)
-    canvas[np.arange(count)[:, None, None], corner[0][:, :, None], corner[1][:, None, :]] = small
-    return canvas
-
-
 def _luminance(images: Images) -> Float[np.ndarray, "n s s 1"]:
     return (images @ LUMINANCE)[..., None]
 
@@ -179,7 +155,6 @@ CORRUPTIONS: dict[str, Callable[[np.random.Generator, Images], Images]] = {
         occlude,
         permute_pixels,
         rotate,
-        tint,
         grey,
         shuffle_colours,
         shuffle_patches,
@@ -188,12 +163,8 @@ CORRUPTIONS: dict[str, Callable[[np.random.Generator, Images], Images]] = {
         pixelate,
         gratings,
         mixture,
-        scatter,
-        shrink,
     )
 }
 """Name -> what it does to all images of a task."""
 COLOUR_ONLY = ("grey", "shuffle_colours")
 """Those that change nothing in an image without colour."""
-LARGE_ONLY = ("shrink",)
-"""Those that leave too little of an image of 8 pixels."""

@@ -28,7 +28,7 @@ class Source(NamedTuple):
 
 SOURCES = {
     "digits": Source(("train",), 2, is_coloured=False, is_photograph=False),
-    "mnist": Source(("train",), 4, is_coloured=False, is_photograph=False),
+    "mnist": Source(("train",), 2, is_coloured=False, is_photograph=False),
     "cifar10": Source(("train", "test"), 2, is_coloured=True, is_photograph=True),
     "cifar100": Source(("train", "test"), 2, is_coloured=True, is_photograph=True),
 }
