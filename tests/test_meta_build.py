@@ -14,7 +14,7 @@ import pytest
 from ednag_jax.config import MetaConfig
 from ednag_jax.meta import MetaTable, build_table, collect_table, meta_tasks, read_table, write_table
 from ednag_jax.meta import build as build_module
-from ednag_jax.meta.build import part_path, training_seed
+from ednag_jax.meta.build import Training
 from ednag_jax.meta.cells import cells_of
 from ednag_jax.meta.table import joined_versions
 from ednag_jax.storage import DataError
@@ -63,23 +63,25 @@ def built(folder, **changes):
 
 def test_a_table_has_every_cell_of_every_task_and_failures_as_nan(trained, tmp_path):
     table = built(tmp_path)
-    assert trained == list(TASKS) == list(table.tasks)
+    assert trained == [*TASKS, *TASKS]
+    assert table.tasks == TASKS
     assert table.accuracy.shape == (6, 4, 2)
     for task, cells, accuracy in zip(TASKS, table.phenotype, table.accuracy, strict=True):
         np.testing.assert_array_equal(cells, cells_of(task.index, CONFIG))
         for repeat in range(2):
-            expected = formula(cells, None, seed=training_seed(task, repeat, CONFIG), config=CONFIG)
+            expected = formula(cells, None, seed=Training(task, repeat).seed(CONFIG), config=CONFIG)
             np.testing.assert_array_equal(accuracy[:, repeat], expected)
     assert np.isnan(table.mean_accuracy[:, 1]).all()
     assert np.isfinite(table.mean_accuracy[:, [0, 2, 3]]).all()
-    assert '"accuracy": [[' in part_path(tmp_path / "parts", TASKS[0]).read_text()
-    assert "NaN" not in part_path(tmp_path / "parts", TASKS[0]).read_text()  # which is no JSON
+    text = Training(TASKS[0], 0).path(tmp_path / "parts").read_text()
+    assert json.loads(text)["accuracy"][1] is None
+    assert "NaN" not in text  # which is no JSON
     same(read_table(tmp_path / "table.npz"), table)
 
 
 def test_no_two_trainings_have_the_same_seed():
     tasks = meta_tasks(160)
-    assert len({training_seed(task, repeat, CONFIG) for task in tasks for repeat in range(3)}) == 480
+    assert len({Training(task, repeat).seed(CONFIG) for task in tasks for repeat in range(3)}) == 480
 
 
 def test_a_killed_build_goes_on_and_nothing_differs(trained, tmp_path):
@@ -98,18 +100,22 @@ def test_a_killed_build_goes_on_and_nothing_differs(trained, tmp_path):
     kept = {path.name: path.read_bytes() for path in folder.glob("parts/*.json")}
     assert 2 <= len(kept) < 6
     assert not (folder / "table.npz").exists()
-    assert collect_table(folder, config=CONFIG).tasks == TASKS[: len(kept)]
+    first = collect_table(folder, config=dataclasses.replace(CONFIG, num_repeats=1))
+    assert first.tasks == TASKS[: len(kept)]
     table = built(folder)
-    assert trained == list(TASKS[len(kept) :])
+    assert trained == [*TASKS, *TASKS][len(kept) :]
     assert all((folder / "parts" / name).read_bytes() == content for name, content in kept.items())
     same(table, built(tmp_path / "whole"))
 
 
-def test_more_tasks_train_only_the_new_ones(trained, tmp_path):
+def test_more_tasks_and_repeats_train_only_the_new_ones(trained, tmp_path):
+    once = built(tmp_path, num_tasks=4, num_repeats=1)
+    assert trained == list(TASKS[:4])
     fewer = built(tmp_path, num_tasks=4)
+    np.testing.assert_array_equal(fewer.accuracy[..., :1], once.accuracy)
     trained.clear()
     more = built(tmp_path)
-    assert trained == list(TASKS[4:])
+    assert trained == [*TASKS[4:], *TASKS[4:]]
     np.testing.assert_array_equal(more.accuracy[:4], fewer.accuracy)
     same(collect_table(tmp_path, config=dataclasses.replace(CONFIG, num_tasks=4)), fewer)
 
@@ -120,7 +126,7 @@ def test_a_folder_of_another_recipe_is_refused(trained, tmp_path):
         built(tmp_path, num_steps=77)
     with pytest.raises(DataError, match=r"of another recipe \(config, cells\)"):
         built(tmp_path, num_cells_drawn=2)
-    assert len(trained) == 6
+    assert len(trained) == 12
 
 
 @pytest.mark.parametrize(
@@ -131,12 +137,12 @@ def test_a_folder_of_another_recipe_is_refused(trained, tmp_path):
         (lambda text: "[]", "no whole part"),
         (lambda text: "{}", "no whole part"),
         (lambda text: text.replace('"seconds": ', '"seconds": 1'), "does not match its digest"),
-        (lambda text: text.replace('"accuracy": [[', '"accuracy": [[1'), "does not match its digest"),
+        (lambda text: text.replace('"accuracy": [', '"accuracy": [1'), "does not match its digest"),
     ],
 )
 def test_a_damaged_part_is_refused(trained, tmp_path, damage, said):
     built(tmp_path)
-    path = part_path(tmp_path / "parts", TASKS[2])
+    path = Training(TASKS[2], 1).path(tmp_path / "parts")
     path.write_text(damage(path.read_text()))
     for run in (build_table, collect_table):
         with pytest.raises(DataError, match=said):
@@ -232,10 +238,10 @@ def test_versions_of_several_goes_are_all_named():
 
 
 def test_progress_names_the_task_its_spread_and_its_failures(trained, tmp_path, capsys):
-    build_table(tmp_path, config=dataclasses.replace(CONFIG, num_tasks=1))
+    build_table(tmp_path, config=dataclasses.replace(CONFIG, num_tasks=1, num_repeats=1))
     said = capsys.readouterr().err
     assert TASKS[0].name in said
     assert "1 of 1" in said
-    assert "2 failed" in said
-    build_table(tmp_path, config=dataclasses.replace(CONFIG, num_tasks=2))
-    assert "1 of 2 tasks kept from before" in capsys.readouterr().err
+    assert "1 failed" in said
+    build_table(tmp_path, config=dataclasses.replace(CONFIG, num_tasks=2, num_repeats=1))
+    assert "1 of 2 trainings kept from before" in capsys.readouterr().err

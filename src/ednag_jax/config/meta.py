@@ -25,7 +25,7 @@ class MetaConfig:
     channels: int = 4
     num_cells: int = 3
     """Of each of the network's three stages; with 1, the blocks between them do the work of any cell."""
-    num_steps: int = 100
+    num_steps: int = 200
     batch_size: int = 32
     learning_rate: float = 0.03
     """At its greatest, after `warmup`; it falls to 0 along a cosine."""

@@ -1,4 +1,4 @@
-"""Makes the meta-training data: trains the cells of every task, one file a task, and goes on where it was."""
+"""Makes the meta-training data: one file for each training of a task's cells; it goes on where it was."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,28 @@ from ednag_jax.storage import DataError, require_writable, write_atomic
 PACKAGES = ("ednag-jax", "jax", "jaxlib", "flax", "optax", "numpy")
 
 
+@dataclass(frozen=True)
+class Training:
+    """One training of all cells of a task: what a part of the table holds."""
+
+    task: Task
+    repeat: int
+
+    @property
+    def name(self) -> str:
+        """What it is called: a file name."""
+        return f"{self.task.name}-repeat{self.repeat}"
+
+    def path(self, parts: Path) -> Path:
+        """Returns where its accuracies are kept."""
+        return parts / f"{self.name}.json"
+
+    def seed(self, config: MetaConfig) -> int:
+        """Returns a seed that no other training of the recipe has."""
+        sequence = np.random.SeedSequence([config.seed, self.task.index, self.repeat])
+        return int(sequence.generate_state(1)[0] >> 1)
+
+
 def build_table(
     out: str | Path,
     *,
@@ -37,8 +60,9 @@ def build_table(
 ) -> MetaTable:
     """Trains all cells on all tasks, writes `table.npz`, and returns it.
 
-    Every finished task is a file in `parts`, written whole or not at all; what is there is not trained again,
-    so a run that was killed, or one of more tasks, goes on.
+    Every finished training of a task's cells is a file in `parts`, written whole or not at all; what is there
+    is not trained again, so a run that was killed, or one of more tasks or repeats, goes on. All tasks are
+    trained once before any is trained again: `collect_table` with fewer repeats makes a whole table of those.
 
     Args:
         out: folder, made if need be.
@@ -53,112 +77,99 @@ def build_table(
     config = config or MetaConfig()
     parts = require_writable(Path(out) / "parts")
     tasks = meta_tasks(config.num_tasks, seed=config.seed)
-    missing = [task for task in tasks if _kept(part_path(parts, task), task, config) is None]
-    with _reporting(len(missing), len(tasks), progress) as report:
-        for task in missing:
-            part = trained_part(task, config, directory)
-            write_atomic(part_path(parts, task), json.dumps({**part, "digest": _digest(part)}))
-            report(task, part)
+    trainings = [Training(task, repeat) for repeat in range(config.num_repeats) for task in tasks]
+    missing = [training for training in trainings if _kept(parts, training, config) is None]
+    with _reporting(len(missing), len(trainings), progress) as report:
+        for training in missing:
+            part = trained_part(training, config, directory)
+            write_atomic(training.path(parts), json.dumps({**part, "digest": _digest(part)}))
+            report(training, part)
     table = collect_table(out, config=config)
     write_table(table, Path(out) / "table.npz")
     return table
 
 
 def collect_table(out: str | Path, *, config: MetaConfig | None = None) -> MetaTable:
-    """Returns the table of the tasks that are finished in a folder, in the order of the tasks.
+    """Returns the table of the tasks that are finished, all repeats of them, in the order of the tasks.
 
     Args:
         out: folder that `build_table` writes or wrote to.
-        config: its recipe; tasks beyond `num_tasks` are left out.
+        config: its recipe; tasks beyond `num_tasks`, and repeats beyond `num_repeats`, are left out.
 
     Raises:
         DataError: none is finished, or some are of another recipe.
     """
     config = config or MetaConfig()
-    kept = []
+    parts, repeats, finished = Path(out) / "parts", range(config.num_repeats), {}
     for task in meta_tasks(config.num_tasks, seed=config.seed):
-        part = _kept(part_path(Path(out) / "parts", task), task, config)
-        if part is not None:
-            kept.append((task, part))
-    if not kept:
+        kept = [_kept(parts, Training(task, repeat), config) for repeat in repeats]
+        if None not in kept:
+            finished[task] = [part for part in kept if part is not None]
+    if not finished:
         raise DataError(f"folder {str(out)!r} has no finished task; run `ednag meta build` with it first")
-    parts = [part for _, part in kept]
+    rows = list(finished.values())
     return MetaTable(
-        phenotype=np.array([part["cells"] for part in parts], np.int8),
-        accuracy=np.array([part["accuracy"] for part in parts], np.float32),  # None becomes NaN
-        seconds=np.array([part["seconds"] for part in parts], np.float32),
-        tasks=tuple(task for task, _ in kept),
+        phenotype=np.array([row[0]["cells"] for row in rows], np.int8),
+        # None becomes NaN.
+        accuracy=np.moveaxis(np.array([[part["accuracy"] for part in row] for row in rows], np.float32), 1, 2),
+        seconds=np.array([sum(part["seconds"] for part in row) for row in rows], np.float32),
+        tasks=tuple(finished),
         config=config,
-        versions=joined_versions([part["versions"] for part in parts]),
+        versions=joined_versions([part["versions"] for row in rows for part in row]),
     )
 
 
-def trained_part(task: Task, config: MetaConfig, directory: str | Path | None = None) -> dict[str, Any]:
-    """Returns what is kept of a task, ready for JSON: a training that failed has accuracy None."""
-    cells, arrays = cells_of(task.index, config), task_arrays(task, directory)
+def trained_part(training: Training, config: MetaConfig, directory: str | Path | None = None) -> dict[str, Any]:
+    """Returns what is kept of a training, ready for JSON: a cell whose training failed has accuracy None."""
+    cells, arrays = cells_of(training.task.index, config), task_arrays(training.task, directory)
     start = time.process_time()  # of all threads: what others do on the machine does not count
-    accuracy = np.stack(
-        [
-            train_cells(cells, arrays, seed=training_seed(task, repeat, config), config=config)
-            for repeat in range(config.num_repeats)
-        ],
-        axis=-1,
-    )
-    seconds = time.process_time() - start
+    accuracy = train_cells(cells, arrays, seed=training.seed(config), config=config)
     return {
-        **_recipe(task, config),
-        "accuracy": [[None if np.isnan(a) else float(a) for a in row] for row in accuracy],
-        "seconds": seconds,
+        **_recipe(training, config),
+        "accuracy": [None if np.isnan(value) else float(value) for value in accuracy],
+        "seconds": time.process_time() - start,
         "versions": _versions(),
     }
 
 
 @contextmanager
-def _reporting(num: int, total: int, shown: bool) -> Iterator[Callable[[Task, dict[str, Any]], None]]:
-    """Gives a function to call after each of `num` tasks, which says so on stderr; on a terminal with a bar."""
+def _reporting(num: int, total: int, shown: bool) -> Iterator[Callable[[Training, dict[str, Any]], None]]:
+    """Gives a function to call after each of `num` trainings, which says so on stderr; a terminal has a bar."""
     console = Console(stderr=True, quiet=not shown)
-    columns = (TextColumn("tasks"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("trainings"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     start, done = time.monotonic(), 0
     with Progress(*columns, console=console, disable=not (shown and console.is_terminal)) as bar:
-        row = bar.add_task("tasks", total=num)
+        row = bar.add_task("trainings", total=num)
         if num < total:
-            console.print(f"{total - num} of {total} tasks kept from before")
+            console.print(f"{total - num} of {total} trainings kept from before")
 
-        def report(task: Task, part: dict[str, Any]) -> None:
+        def report(training: Training, part: dict[str, Any]) -> None:
             nonlocal done
             done += 1
             bar.advance(row)
             left = (time.monotonic() - start) / done * (num - done) / 60
-            console.print(f"{done} of {num}, {task.name}: {_told(part)}, {left:.0f} min left", soft_wrap=True)
+            console.print(
+                f"{done} of {num}, {training.name}: {_told(part)}, {left:.0f} min left", soft_wrap=True
+            )
 
         yield report
 
 
 def _told(part: dict[str, Any]) -> str:
-    """Returns in words how long a task took and how its cells did."""
-    known = [value for row in part["accuracy"] for value in row if value is not None]
-    failed = sum(len(row) for row in part["accuracy"]) - len(known)
+    """Returns in words how long a training took and how the cells did."""
+    known = [value for value in part["accuracy"] if value is not None]
+    failed = len(part["accuracy"]) - len(known)
     spread = f"accuracies {min(known):.0f} to {max(known):.0f} %" if known else "no accuracy"
-    return f"{part['seconds']:.1f} s, {spread}" + (f", {failed} failed" if failed else "")
+    return f"{part['seconds']:.1f} CPU s, {spread}" + (f", {failed} failed" if failed else "")
 
 
-def training_seed(task: Task, repeat: int, config: MetaConfig) -> int:
-    """Returns a seed that no other training of the recipe has."""
-    sequence = np.random.SeedSequence([config.seed, task.index, repeat])
-    return int(sequence.generate_state(1)[0] >> 1)
-
-
-def part_path(parts: Path, task: Task) -> Path:
-    """Returns where a task's accuracies are kept."""
-    return parts / f"{task.name}.json"
-
-
-def _kept(path: Path, task: Task, config: MetaConfig) -> dict[str, Any] | None:
-    """Returns what a task's file holds, None where there is none.
+def _kept(parts: Path, training: Training, config: MetaConfig) -> dict[str, Any] | None:
+    """Returns what a training's file holds, None where there is none.
 
     Raises:
         DataError: it is cut or altered, or of another recipe.
     """
+    path = training.path(parts)
     if not path.is_file():
         return None
     advice = "delete it, or choose another folder"
@@ -169,7 +180,7 @@ def _kept(path: Path, task: Task, config: MetaConfig) -> dict[str, Any] | None:
         raise DataError(f"file {str(path)!r} is no whole part of a table ({error!r}); {advice}") from error
     if not is_whole:
         raise DataError(f"file {str(path)!r} does not match its digest; it was altered; {advice}")
-    wanted = json.loads(json.dumps(_recipe(task, config)))
+    wanted = json.loads(json.dumps(_recipe(training, config)))
     differing = [name for name, value in wanted.items() if part.get(name) != value]
     if differing:
         raise DataError(f"file {str(path)!r} is of another recipe ({', '.join(differing)}); {advice}")
@@ -177,16 +188,16 @@ def _kept(path: Path, task: Task, config: MetaConfig) -> dict[str, Any] | None:
 
 
 def _digest(part: dict[str, Any]) -> str:
-    """Returns the SHA-256 of what a task's file holds."""
+    """Returns the SHA-256 of what a training's file holds."""
     return hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()
 
 
-def _recipe(task: Task, config: MetaConfig) -> dict[str, Any]:
-    """Returns what fixes a task's accuracies; how many further tasks there are does not."""
+def _recipe(training: Training, config: MetaConfig) -> dict[str, Any]:
+    """Returns what fixes a training's accuracies; how many further tasks and repeats there are does not."""
     settings = dataclasses.asdict(config)
-    del settings["num_tasks"]
-    cells = cells_of(task.index, config).tolist()
-    return {"config": settings, "task": dataclasses.asdict(task), "cells": cells}
+    del settings["num_tasks"], settings["num_repeats"]
+    cells = cells_of(training.task.index, config).tolist()
+    return {"config": settings, **dataclasses.asdict(training), "cells": cells}
 
 
 def _versions() -> dict[str, str]:
