@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import gc
+import hashlib
 import logging
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 import orbax.checkpoint as ocp
+from flax.traverse_util import flatten_dict
 
 from ednag_jax.storage import DataError
 from ednag_jax.training.steps import TrainState
@@ -76,42 +75,57 @@ def checkpoints(folder: Path) -> Iterator[Checkpoints]:
         yield Checkpoints(manager)
 
 
-def read_variables(folder: Path, shapes: dict[str, Any]) -> tuple[dict[str, Any], int]:
-    """Returns a network's variables from the latest checkpoint in a folder, and its epoch.
+def read_variables(folder: Path, shapes: dict[str, Any], digest: str) -> dict[str, Any]:
+    """Returns a network's variables from the checkpoint that a finished training left in a folder.
 
     Args:
         folder: of the checkpoints.
         shapes: that the variables have.
+        digest: that `files_digest` gave at the end of the training.
 
     Raises:
-        DataError: there is none, it is damaged, or of another network.
+        DataError: the checkpoint is missing, altered or of another network.
     """
     if not folder.is_dir():
-        raise DataError(f"checkpoint folder {str(folder)!r} is missing; train the network first")
+        raise DataError(f"checkpoint folder {str(folder)!r} is missing; train the network anew")
+    handlers = {"variables": ocp.StandardCheckpointHandler(), "optimiser": ocp.StandardCheckpointHandler()}
     options = ocp.CheckpointManagerOptions(create=False)
-    with ocp.CheckpointManager(folder.resolve(), options=options) as manager:
+    with ocp.CheckpointManager(folder.resolve(), options=options, item_handlers=handlers) as manager:
         epoch = manager.latest_step()
         if epoch is None:
-            raise DataError(f"folder {str(folder)!r} has no whole checkpoint; train the network first")
-        return _restored(manager, epoch, {"variables": shapes})["variables"], epoch
+            raise DataError(f"folder {str(folder)!r} has no whole checkpoint; train the network anew")
+        if files_digest(folder) != digest:  # before orbax meets it: its threads would go on to fail one by one
+            raise DataError(
+                f"checkpoint in {str(folder)!r} does not match its digest: it was altered; train anew"
+            )
+        found = manager.item_metadata(epoch)["variables"].tree
+        if _shapes(found) != _shapes(shapes):
+            raise DataError(f"checkpoint in {str(folder)!r} is of another network; train anew")
+        return _restored(manager, epoch, {"variables": shapes})["variables"]
+
+
+def files_digest(folder: Path) -> str:
+    """Returns the SHA-256 of all files of the checkpoints in a folder, and of their names."""
+    total = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        content = path.read_bytes()
+        total.update(f"{path.relative_to(folder).as_posix()} {len(content)} ".encode() + content)
+    return total.hexdigest()
+
+
+def _shapes(variables: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Returns the shape of every variable by its name."""
+    return {name: tuple(leaf.shape) for name, leaf in flatten_dict(variables, sep="/").items()}
 
 
 def _restored(manager: ocp.CheckpointManager, epoch: int, like: dict[str, Any]) -> dict[str, Any]:
     """Returns parts of a checkpoint, in the shapes of those given."""
-    place = f"checkpoint of epoch {epoch} in {str(manager.directory)!r}"
     wanted = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
     items = {name: ocp.args.StandardRestore(part) for name, part in wanted.items()}
-    restored, reason = {}, ""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of coroutines that orbax leaves behind where it fails
-        try:
-            restored = dict(manager.restore(epoch, args=ocp.args.Composite(**items)).items())
-        except Exception as error:  # which one depends on which of orbax's files is damaged
-            reason = str(error) or type(error).__name__
-        if reason:
-            gc.collect()
-    if reason:
-        raise DataError(f"{place} cannot be read ({reason}); empty the folder and train anew")
-    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(restored)):
-        raise DataError(f"{place} has numbers that are not finite; empty the folder and train anew")
-    return restored
+    try:
+        return dict(manager.restore(epoch, args=ocp.args.Composite(**items)).items())
+    except Exception as error:  # which one depends on which of orbax's files is damaged
+        raise DataError(
+            f"checkpoint of epoch {epoch} in {str(manager.directory)!r} cannot be read ({error}); empty the "
+            "folder and train anew"
+        ) from error

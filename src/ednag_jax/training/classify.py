@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
 from ednag_jax.images.decoding import square
 from ednag_jax.images.folder import NUM_NAMED, SUFFIXES
@@ -35,13 +35,13 @@ class Classified(NamedTuple):
 
 
 def classify(
-    source: Source, images: UInt8[np.ndarray, "n h w 3"], *, progress: Progress | None = None
+    source: Source, images: np.ndarray, *, progress: Progress | None = None
 ) -> Float[np.ndarray, "n k"]:
     """Returns the probability of every class, in the order of the description's `classes`.
 
     Args:
         source: the network.
-        images: of any size; their middle squares are brought to the size that was trained on.
+        images: uint8 [n h w 3] of any size; their middle squares are brought to the size that was trained on.
         progress: called after every batch.
 
     Raises:

@@ -8,12 +8,11 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
-from flax.traverse_util import flatten_dict
 
 from ednag_jax.networks import NETWORKS
 from ednag_jax.networks.variables import variable_shapes
 from ednag_jax.spaces import SPACES
-from ednag_jax.storage import DataError, digest
+from ednag_jax.storage import DataError
 from ednag_jax.training.checkpoints import read_variables
 from ednag_jax.training.description import FILE, normalisation_in, read_description
 from ednag_jax.training.sizes import sized_network
@@ -55,17 +54,8 @@ def load_trained(folder: str | Path) -> Trained:
             f"the training in {str(folder)!r} is not finished; start it again as before, it goes on"
         )
     shapes = variable_shapes(module, tuple(description["image_shape"]))
-    variables, _ = read_variables(folder / CHECKPOINT, shapes)
-    if variables_digest(variables) != result["digest"]:
-        raise DataError(f"checkpoint in {str(folder)!r} does not match its digest; it was altered: train anew")
+    variables = read_variables(folder / CHECKPOINT, shapes, result["digest"])
     return Trained(module, variables, description)
-
-
-def variables_digest(variables: dict[str, Any]) -> str:
-    """Returns the SHA-256 of a network's variables and their names."""
-    arrays = flatten_dict(variables, sep="/")
-    names = sorted(arrays)
-    return digest(np.array(names), *(np.asarray(arrays[name]) for name in names))
 
 
 def _checked_network(description: dict[str, Any]) -> nn.Module:

@@ -20,10 +20,10 @@ from ednag_jax.figures import save
 from ednag_jax.images import ImageSet
 from ednag_jax.networks import initialise
 from ednag_jax.training.batches import Split, TrainingData, normalisation_of, stratified_split
-from ednag_jax.training.checkpoints import checkpoints
+from ednag_jax.training.checkpoints import checkpoints, files_digest
 from ednag_jax.training.description import adopted, describe, write_description
 from ednag_jax.training.metrics import CURVES, EpochMetrics, learning_curves, read_metrics, write_metrics
-from ednag_jax.training.saved import CHECKPOINT, Trained, load_trained, variables_digest
+from ednag_jax.training.saved import CHECKPOINT, Trained, load_trained
 from ednag_jax.training.sizes import network_settings, sized_network
 from ednag_jax.training.steps import PERCENT, TrainState, first_state, learning_rate, probabilities, run_epoch
 from ednag_jax.types import HostPhenotype
@@ -140,7 +140,8 @@ def _train(
                 report(row, config.num_epochs)
     save(learning_curves(rows), out / CURVES)
     result = {**rows[-1]._asdict(), "seconds": sum(row.seconds for row in rows)}
-    write_description(out, {**description, "result": {**result, "digest": variables_digest(state.variables)}})
+    digest = files_digest(out / CHECKPOINT)
+    write_description(out, {**description, "result": {**result, "digest": digest}})
 
 
 def _epoch(
