@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ def train(*args, **options):
     return here.formula(*args, **options)
 
 build.train_cells, build.task_arrays = train, lambda task, directory: None
-build.build_table(sys.argv[1], config=here.CONFIG, progress=False)
+build.build_table(sys.argv[1], config=here.CONFIG, jobs=1, progress=False)
 """
 
 
@@ -58,7 +59,7 @@ def same(one, other):
 
 
 def built(folder, **changes):
-    return build_table(folder, config=dataclasses.replace(CONFIG, **changes), progress=False)
+    return build_table(folder, config=dataclasses.replace(CONFIG, **changes), jobs=1, progress=False)
 
 
 def test_a_table_has_every_cell_of_every_task_and_failures_as_nan(trained, tmp_path):
@@ -144,7 +145,7 @@ def test_a_damaged_part_is_refused(trained, tmp_path, damage, said):
     built(tmp_path)
     path = Training(TASKS[2], 1).path(tmp_path / "parts")
     path.write_text(damage(path.read_text()))
-    for run in (build_table, collect_table):
+    for run in (partial(build_table, jobs=1), collect_table):
         with pytest.raises(DataError, match=said):
             run(tmp_path, config=CONFIG)
 
@@ -238,10 +239,30 @@ def test_versions_of_several_goes_are_all_named():
 
 
 def test_progress_names_the_task_its_spread_and_its_failures(trained, tmp_path, capsys):
-    build_table(tmp_path, config=dataclasses.replace(CONFIG, num_tasks=1, num_repeats=1))
+    build_table(tmp_path, config=dataclasses.replace(CONFIG, num_tasks=1, num_repeats=1), jobs=1)
     said = capsys.readouterr().err
     assert TASKS[0].name in said
     assert "1 of 1" in said
     assert "1 failed" in said
-    build_table(tmp_path, config=dataclasses.replace(CONFIG, num_tasks=2, num_repeats=1))
+    build_table(tmp_path, config=dataclasses.replace(CONFIG, num_tasks=2, num_repeats=1), jobs=1)
     assert "1 of 2 trainings kept from before" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_processes_side_by_side_make_the_table_of_one():
+    """Real trainings, of digits alone: they need no data directory."""
+    config = MetaConfig(num_tasks=4, num_cells_drawn=2, num_cells_shared=0, num_cells=1, num_steps=3)
+    digits = TASKS[3]
+    assert digits.source == "digits"
+    trainings = [Training(digits, repeat) for repeat in range(2)]
+    one, two = (dict(build_module._trained_parts(trainings, config, None, jobs)) for jobs in (1, 2))
+    assert set(one) == set(two) == set(trainings)
+    for training in trainings:
+        assert one[training]["accuracy"] == two[training]["accuracy"]
+    assert one[trainings[0]]["accuracy"] != one[trainings[1]]["accuracy"]
+
+
+@pytest.mark.parametrize("jobs", [0, -1])
+def test_no_process_is_too_few(tmp_path, jobs):
+    with pytest.raises(ValueError, match="jobs must be at least 1"):
+        build_table(tmp_path, config=CONFIG, jobs=jobs)

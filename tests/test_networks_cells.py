@@ -3,6 +3,7 @@
 import math
 from functools import partial
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -32,11 +33,13 @@ from plain_networks import (
 from ednag_jax.networks import (
     NETWORKS,
     NasBench201Any,
+    NasBench201Switch,
     build,
     darts,
     initialise,
     nasbench101,
     nasbench201,
+    nasbench201_switch,
     num_parameters,
     transnas101,
 )
@@ -237,6 +240,37 @@ def test_any_cell_computes_what_the_built_cell_does(any_run, row):
     np.testing.assert_allclose(trained, expected, rtol=1e-4, atol=1e-4)
     found = nasbench201.extract({**variables, **updated}, SCORED[row])["batch_stats"]
     jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-4), found, averages["batch_stats"])
+
+
+@pytest.mark.slow
+def test_the_switched_cell_computes_what_the_built_cell_does():
+    """In evaluation and in training, running averages and gradients included."""
+    images, switched = drawn_images(3, 8, 8, 3), NasBench201Switch(num_classes=5, channels=4, num_cells=2)
+    variables = randomised(switched, images, SCORED[0])
+
+    def outcome(network, variables, *inputs):
+        def loss(params):
+            own = {**variables, "params": params}
+            logits, averages = network.apply(own, images, *inputs, train=True, mutable=["batch_stats"])
+            return jnp.sum(logits**2), (logits, averages["batch_stats"])
+
+        gradient, (trained, averages) = jax.grad(loss, has_aux=True)(variables["params"])
+        return network.apply(variables, images, *inputs), trained, averages, gradient
+
+    of_any = jax.jit(partial(outcome, switched), compiler_options=QUICK)
+    for cell in SCORED:
+        network = build("nasbench201", cell, num_classes=5, channels=4, num_cells=2)
+        own = nasbench201_switch.extract(variables, cell)
+        shapes = jax.eval_shape(network.init, jax.random.key(0), images)
+        assert jax.tree.map(jnp.shape, own) == jax.tree.map(jnp.shape, shapes)
+        logits, trained, averages, gradient = of_any(variables, cell)
+        expected = jax.jit(partial(outcome, network), compiler_options=QUICK)(own)
+        close = partial(chex.assert_trees_all_close, rtol=1e-3, atol=1e-4)
+        close((logits, trained), expected[:2])
+        found = nasbench201_switch.extract({"params": gradient, "batch_stats": averages}, cell)
+        close(found["batch_stats"], expected[2])
+        scale = max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(expected[3]))
+        chex.assert_trees_all_close(found["params"], expected[3], rtol=1e-3, atol=1e-4 * scale)
 
 
 @pytest.mark.slow

@@ -27,7 +27,7 @@ class MetaConfig:
     """Of each of the network's three stages; with 1, the blocks between them do the work of any cell."""
     num_steps: int = 200
     batch_size: int = 32
-    learning_rate: float = 0.03
+    learning_rate: float = 0.1
     """At its greatest, after `warmup`; it falls to 0 along a cosine."""
     warmup: float = 0.1
     """Share of the steps in which it rises from 0."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import multiprocessing
+import os
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -19,7 +22,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ednag_jax.config import MetaConfig
+from ednag_jax.config import MetaConfig, check_range
 from ednag_jax.meta.cells import cells_of
 from ednag_jax.meta.table import MetaTable, joined_versions, write_table
 from ednag_jax.meta.tasks import Task, meta_tasks
@@ -56,6 +59,7 @@ def build_table(
     *,
     config: MetaConfig | None = None,
     directory: str | Path | None = None,
+    jobs: int | None = None,
     progress: bool = True,
 ) -> MetaTable:
     """Trains all cells on all tasks, writes `table.npz`, and returns it.
@@ -68,20 +72,24 @@ def build_table(
         out: folder, made if need be.
         config: the recipe; default is the one of the table that comes with the package.
         directory: the data directory; default is the setting `EDNAG_DATA_DIR`.
+        jobs: processes that train at the same time; default is one a core, and one where there is an
+            accelerator. What comes out does not depend on it.
         progress: whether to say on stderr which tasks are done, and how long the others will take.
 
     Raises:
+        ValueError: jobs below 1.
         DataError: images are missing, or the folder holds tasks of another recipe.
         OSError: the folder cannot be made or written.
     """
     config = config or MetaConfig()
+    if jobs is not None:
+        check_range("jobs", jobs, 1)
     parts = require_writable(Path(out) / "parts")
     tasks = meta_tasks(config.num_tasks, seed=config.seed)
     trainings = [Training(task, repeat) for repeat in range(config.num_repeats) for task in tasks]
     missing = [training for training in trainings if _kept(parts, training, config) is None]
     with _reporting(len(missing), len(trainings), progress) as report:
-        for training in missing:
-            part = trained_part(training, config, directory)
+        for training, part in _trained_parts(missing, config, directory, jobs):
             write_atomic(training.path(parts), json.dumps({**part, "digest": _digest(part)}))
             report(training, part)
     table = collect_table(out, config=config)
@@ -130,6 +138,29 @@ def trained_part(training: Training, config: MetaConfig, directory: str | Path |
         "seconds": time.process_time() - start,
         "versions": _versions(),
     }
+
+
+def _trained_parts(
+    trainings: Sequence[Training], config: MetaConfig, directory: str | Path | None, jobs: int | None
+) -> Iterator[tuple[Training, dict[str, Any]]]:
+    """Yields what is kept of each training as soon as it is done, by so many processes."""
+    jobs = jobs or (os.cpu_count() or 1 if jax.default_backend() == "cpu" else 1)
+    if jobs == 1 or len(trainings) < 2:
+        yield from ((training, trained_part(training, config, directory)) for training in trainings)
+        return
+    context = multiprocessing.get_context("spawn")  # a forked process cannot use jax
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_use_one_thread) as pool:
+        waiting = {pool.submit(trained_part, each, config, directory): each for each in trainings}
+        try:
+            for done in as_completed(waiting):
+                yield waiting[done], done.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # else an interrupt waits for all that is queued
+
+
+def _use_one_thread() -> None:
+    """Keeps a process to one thread of computation: networks this small gain nothing from more."""
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false"
 
 
 @contextmanager

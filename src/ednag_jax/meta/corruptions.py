@@ -168,5 +168,5 @@ CORRUPTIONS: dict[str, Callable[[np.random.Generator, Images], Images]] = {
 """Name -> what it does to all images of a task."""
 COLOUR_ONLY = ("grey", "shuffle_colours")
 """Those that change nothing in an image without colour."""
-GREY_ONLY = ("permute_pixels",)
+GREY_ONLY = ("permute_pixels", "rotate", "shuffle_patches", "threshold", "pixelate", "mixture")
 """Those that leave so little of a photograph that networks this small learn nothing."""

@@ -155,7 +155,8 @@ def _drawn_corruptions(source: str, rng: np.random.Generator) -> tuple[str, ...]
     """Returns no, one or two different corruptions."""
     unfit = GREY_ONLY if SOURCES[source].is_coloured else COLOUR_ONLY
     able = [name for name in CORRUPTIONS if name not in unfit]
-    number = rng.choice(len(CORRUPTION_SHARES), p=CORRUPTION_SHARES)
+    shares = CORRUPTION_SHARES[SOURCES[source].is_photograph]
+    number = rng.choice(len(shares), p=shares)
     return tuple(str(name) for name in rng.choice(able, number, replace=False))
 
 
@@ -169,5 +170,6 @@ FEWEST_CLASSES = 4
 MOST_CLASSES = {"digits": 10, "mnist": 10, "cifar10": 6, "cifar100": 6}
 """Of a task without unions: of more classes of photographs, networks this small learn next to nothing."""
 UNION_SHARE = 0.15
-CORRUPTION_SHARES = (0.3, 0.6, 0.1)
-"""Of tasks with none, one and two."""
+CORRUPTION_SHARES = {False: (0.3, 0.6, 0.1), True: (0.5, 0.5)}
+"""Whether of photographs -> of tasks with none, one, two. Trained twice, cells of plain photographs keep their
+order (rank correlation 0.6 to 0.8); of those with two corruptions, or with a hard one, they do not."""

@@ -1,6 +1,6 @@
-"""One compiled program that trains many cells at once on one task and says how well each does.
+"""One compiled program that trains any cell on one task, or several side by side, and says how well each does.
 
-All cells of a batch see the same images in the same order from the same start, so that what differs between
+All cells of a task see the same images in the same order from the same start, so that what differs between
 them is the cells: differences are less noisy than accuracies. Tasks of one image size share the program.
 """
 
@@ -18,7 +18,7 @@ from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from ednag_jax.config import MetaConfig
 from ednag_jax.meta.tasks import HELD_OUT_IMAGES, MAX_CLASSES, MAX_TRAIN, Task, held_out_images, task_images
-from ednag_jax.networks import NasBench201Any, initialise
+from ednag_jax.networks import NasBench201Switch, initialise
 from ednag_jax.spaces.nasbench201 import EDGES
 from ednag_jax.types import KeyArray
 
@@ -44,7 +44,7 @@ class TaskArrays(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """What changes in training; every leaf has the cells as its leading axis, or is a count."""
+    """What changes in training."""
 
     params: Any
     stats: Any
@@ -70,21 +70,34 @@ def task_arrays(task: Task, directory: str | Path | None = None) -> TaskArrays:
 
 
 def train_cells(
-    phenotype: Int[np.ndarray, "a e"], arrays: TaskArrays, *, seed: int, config: MetaConfig
+    phenotype: Int[np.ndarray, "a e"],
+    arrays: TaskArrays,
+    *,
+    seed: int,
+    config: MetaConfig,
+    at_once: int | None = None,
 ) -> Float[np.ndarray, " a"]:
     """Returns the held-out accuracy of every cell after training, in percent; NaN where training diverged.
 
     Args:
-        phenotype: cells of NAS-Bench-201; another number of them compiles anew.
+        phenotype: cells of NAS-Bench-201.
         arrays: of the task.
         seed: of start, order of images and their random flips and shifts.
         config: the recipe.
+        at_once: cells trained side by side; another number compiles anew. By default all, but on a CPU one:
+            there a cell alone runs no operation that it does not have (`perf/meta.py` times both).
     """
     key_start, key_steps = jax.random.split(jax.random.key(seed))
-    variables = _start(key_start, arrays.images.shape[1], network(config))
-    cells = jnp.asarray(phenotype, jnp.int32)
+    start = _start(key_start, arrays.images.shape[1], network(config))
     order = jnp.asarray(image_order(int(arrays.num_train), seed, config))
-    return np.asarray(_trained(variables, cells, arrays, order, key_steps, config=config))
+    at_once = at_once or (1 if jax.default_backend() == "cpu" else len(phenotype))
+    cells = jnp.asarray(phenotype, jnp.int32)
+    if at_once == 1:
+        found = [_trained(start, cell, arrays, order, key_steps, config=config) for cell in cells]
+        return np.array(found, np.float32)
+    shares = [cells[first : first + at_once] for first in range(0, len(cells), at_once)]
+    side_by_side = [_all_trained(start, share, arrays, order, key_steps, config=config) for share in shares]
+    return np.concatenate(side_by_side)
 
 
 def image_order(num: int, seed: int, config: MetaConfig) -> Int[np.ndarray, "t b"]:
@@ -94,12 +107,12 @@ def image_order(num: int, seed: int, config: MetaConfig) -> Int[np.ndarray, "t b
     return np.concatenate(rounds)[:total].reshape(config.num_steps, config.batch_size).astype(np.int32)
 
 
-def network(config: MetaConfig) -> NasBench201Any:
+def network(config: MetaConfig) -> NasBench201Switch:
     """Returns the network that computes whichever cell it is called with."""
-    return NasBench201Any(MAX_CLASSES, config.channels, config.num_cells)
+    return NasBench201Switch(MAX_CLASSES, config.channels, config.num_cells)
 
 
-def _start(key: KeyArray, size: int, module: NasBench201Any) -> dict[str, Any]:
+def _start(key: KeyArray, size: int, module: NasBench201Switch) -> dict[str, Any]:
     """Returns the variables that every cell starts from."""
     return initialise(module, key, (size, size, 3), jnp.zeros(len(EDGES), jnp.int32))
 
@@ -107,54 +120,59 @@ def _start(key: KeyArray, size: int, module: NasBench201Any) -> dict[str, Any]:
 @partial(jax.jit, static_argnames="config")
 def _trained(
     start: dict[str, Any],
-    phenotype: Int[Array, "a e"],
+    cell: Int[Array, " e"],
+    arrays: TaskArrays,
+    order: Int[Array, "t b"],
+    key: KeyArray,
+    *,
+    config: MetaConfig,
+) -> Float[Array, ""]:
+    """Returns the held-out accuracy of one cell after training."""
+    module, optimiser = network(config), _optimiser(config)
+    gradient = jax.grad(_loss, has_aux=True)
+
+    def step(at: Progress, row: tuple[Array, Array]) -> tuple[Progress, None]:
+        images, labels = _batch(row[0], arrays, row[1])
+        change, stats = gradient(at.params, at.stats, cell, (images, labels, arrays.num_classes), module)
+        updates, state = optimiser.update(change, at.optimiser, at.params)
+        return Progress(optax.apply_updates(at.params, updates), stats, state), None
+
+    at = Progress(start["params"], start["batch_stats"], optimiser.init(start["params"]))
+    at, _ = jax.lax.scan(step, at, (jax.random.split(key, len(order)), order))
+    return _accuracy(at, cell, arrays, module)
+
+
+@partial(jax.jit, static_argnames="config")
+def _all_trained(
+    start: dict[str, Any],
+    cells: Int[Array, "a e"],
     arrays: TaskArrays,
     order: Int[Array, "t b"],
     key: KeyArray,
     *,
     config: MetaConfig,
 ) -> Float[Array, " a"]:
-    """Returns the held-out accuracies [a] after training."""
-    module, optimiser = network(config), _optimiser(config)
-    params, stats = (
-        jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (len(phenotype), *leaf.shape)), start[collection])
-        for collection in ("params", "batch_stats")
-    )
-
-    def step(at: Progress, row: tuple[Array, Array]) -> tuple[Progress, None]:
-        images, labels = _batch(row[0], arrays, row[1])
-        gradient = jax.grad(_total_loss, has_aux=True)
-        change, stats = gradient(at.params, at.stats, phenotype, (images, labels, arrays.num_classes), module)
-        updates, state = optimiser.update(change, at.optimiser, at.params)
-        return Progress(optax.apply_updates(at.params, updates), stats, state), None
-
-    at = Progress(params, stats, optimiser.init(params))
-    at, _ = jax.lax.scan(step, at, (jax.random.split(key, len(order)), order))
-    return _accuracy(at, phenotype, arrays, module)
+    """Returns the held-out accuracies of cells that are trained side by side."""
+    return jax.vmap(lambda cell: _trained(start, cell, arrays, order, key, config=config))(cells)
 
 
 def _optimiser(config: MetaConfig) -> optax.GradientTransformation:
-    """Returns SGD with Nesterov's momentum, a warm-up, then a cosine; elementwise, so it serves all cells."""
+    """Returns SGD with Nesterov's momentum, a warm-up, then a cosine."""
     warmup = round(config.warmup * config.num_steps)
     rate = optax.warmup_cosine_decay_schedule(0.0, config.learning_rate, warmup, config.num_steps)
     decay = optax.add_decayed_weights(config.weight_decay)
     return optax.chain(decay, optax.sgd(rate, config.momentum, nesterov=True))
 
 
-def _total_loss(
-    params: Any, stats: Any, phenotype: Int[Array, "a e"], batch: Any, module: NasBench201Any
+def _loss(
+    params: Any, stats: Any, cell: Int[Array, " e"], batch: Any, module: NasBench201Switch
 ) -> tuple[Float[Array, ""], Any]:
-    """Returns the cells' losses, summed: its gradient is each cell's own; and the normalisations' averages."""
+    """Returns a cell's cross entropy on a batch, and the averages of its normalisations."""
     images, labels, num_classes = batch
-
-    def loss(params: Any, stats: Any, cell: Int[Array, " e"]) -> tuple[Float[Array, ""], Any]:
-        variables = {"params": params, "batch_stats": stats}
-        logits, changed = module.apply(variables, images, cell, train=True, mutable=["batch_stats"])
-        entropy = optax.softmax_cross_entropy_with_integer_labels(_masked(logits, num_classes), labels)
-        return jnp.mean(entropy), changed["batch_stats"]
-
-    losses, stats = jax.vmap(loss)(params, stats, phenotype)
-    return jnp.sum(losses), stats
+    variables = {"params": params, "batch_stats": stats}
+    logits, changed = module.apply(variables, images, cell, train=True, mutable=["batch_stats"])
+    entropy = optax.softmax_cross_entropy_with_integer_labels(_masked(logits, num_classes), labels)
+    return jnp.mean(entropy), changed["batch_stats"]
 
 
 def _masked(logits: Float[Array, "b k"], num_classes: Int[Array, ""]) -> Float[Array, "b k"]:
@@ -192,26 +210,28 @@ def _normalised(images: UInt8[Array, "b s s 3"], arrays: TaskArrays) -> Float[Ar
 
 
 def _accuracy(
-    at: Progress, phenotype: Int[Array, "a e"], arrays: TaskArrays, module: NasBench201Any
-) -> Float[Array, " a"]:
-    """Returns every cell's share of held-out images that are right, in percent; NaN if a logit is no number."""
+    at: Progress, cell: Int[Array, " e"], arrays: TaskArrays, module: NasBench201Switch
+) -> Float[Array, ""]:
+    """Returns a cell's share of held-out images that are right, in percent; NaN after it diverged.
 
-    def count(_: None, batch: tuple[Array, Array]) -> tuple[None, tuple[Array, Array]]:
-        images = _normalised(batch[0], arrays)
+    All variables are looked at: XLA's maximum on a CPU turns NaN into 0, so logits stay finite behind a relu.
+    """
+    variables = {"params": at.params, "batch_stats": at.stats}
 
-        def one(params: Any, stats: Any, cell: Int[Array, " e"]) -> tuple[Array, Array]:
-            logits: Any = module.apply({"params": params, "batch_stats": stats}, images, cell)
-            said = jnp.argmax(_masked(logits, arrays.num_classes), axis=-1)
-            return jnp.sum(said == batch[1]), jnp.all(jnp.isfinite(logits))
-
-        return None, jax.vmap(one)(at.params, at.stats, phenotype)
+    def right(batch: tuple[Array, Array]) -> Int[Array, ""]:
+        logits: Any = module.apply(variables, _normalised(batch[0], arrays), cell)
+        return jnp.sum(jnp.argmax(_masked(logits, arrays.num_classes), axis=-1) == batch[1])
 
     in_batches = jax.tree.map(
         lambda leaf: leaf.reshape(-1, EVAL_BATCH, *leaf.shape[1:]), (arrays.held_out, arrays.held_out_labels)
     )
-    _, (right, is_finite) = jax.lax.scan(count, None, in_batches)
-    share = jnp.sum(right, axis=0) / jnp.sum(arrays.held_out_labels >= 0)
-    return jnp.where(jnp.all(is_finite, axis=0), PERCENT * share, jnp.nan)
+    share = jnp.sum(jax.lax.map(right, in_batches)) / jnp.sum(arrays.held_out_labels >= 0)
+    return jnp.where(_is_finite(variables), PERCENT * share, jnp.nan)
+
+
+def _is_finite(variables: Any) -> Bool[Array, ""]:
+    """Returns whether every number is finite."""
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(variables)]))
 
 
 def _padded(values: np.ndarray, length: int, fill: int) -> np.ndarray:

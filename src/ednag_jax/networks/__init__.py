@@ -13,6 +13,7 @@ from ednag_jax.config import check_choice
 from ednag_jax.networks import autoformer, darts, mobilenetv3, nasbench101, nasbench201, transnas101
 from ednag_jax.networks.counting import multiply_adds, num_parameters
 from ednag_jax.networks.nasbench201 import NasBench201Any
+from ednag_jax.networks.nasbench201_switch import NasBench201Switch
 from ednag_jax.networks.variables import initialise
 from ednag_jax.spaces import SPACES, AutoFormer
 from ednag_jax.spaces.autoformer import SIZES
@@ -61,4 +62,12 @@ def build(space_name: str, phenotype: HostPhenotype, *, num_classes: int, **sett
     return NETWORKS[space_name](phenotype, num_classes=num_classes, **settings)
 
 
-__all__ = ["NETWORKS", "NasBench201Any", "build", "initialise", "multiply_adds", "num_parameters"]
+__all__ = [
+    "NETWORKS",
+    "NasBench201Any",
+    "NasBench201Switch",
+    "build",
+    "initialise",
+    "multiply_adds",
+    "num_parameters",
+]

@@ -17,6 +17,8 @@ from jaxtyping import Array, Float
 
 CELL_EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 """Edge of a cell of four nodes -> (source, target), as NAS-Bench-201 and TransNAS-Bench-101 order them."""
+MOMENTUM, EPSILON = 0.9, 1e-5
+"""Of batch normalisations: the share that running averages keep, and what is added to a variance."""
 
 TORCH_INIT = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 """What torch draws by default, U(-1, 1) / sqrt(fan_in): the start of networks whose source sets no other."""
@@ -46,7 +48,9 @@ def conv(
     )
 
 
-def norm(train: bool, *, momentum: float = 0.9, epsilon: float = 1e-5, name: str = "norm") -> nn.BatchNorm:
+def norm(
+    train: bool, *, momentum: float = MOMENTUM, epsilon: float = EPSILON, name: str = "norm"
+) -> nn.BatchNorm:
     """Returns a batch normalisation with scale and shift; its running averages are in `batch_stats`.
 
     The averages keep the batch's own variance, where torch keeps n / (n - 1) times as much.

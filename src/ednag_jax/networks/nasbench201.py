@@ -57,7 +57,7 @@ class NasBench201Net(nn.Module):
                 x = Cell(names, features, name=f"stage_{index}_cell_{cell}")(x, train=train)
             return x
 
-        return _skeleton(images, stage, train, channels=self.channels, num_classes=self.num_classes)
+        return skeleton(images, stage, train, channels=self.channels, num_classes=self.num_classes)
 
 
 class NasBench201Any(nn.Module):
@@ -89,7 +89,7 @@ class NasBench201Any(nn.Module):
             )
             return cells(features, train, name=f"stage_{index}")(x, phenotype)[0]
 
-        return _skeleton(
+        return skeleton(
             images,
             stage,
             train,
@@ -147,7 +147,7 @@ class Reduction(nn.Module):
         return shortcut(pooled) + second(first(x, train=train), train=train)
 
 
-def _skeleton(
+def skeleton(
     images: Float[Array, "b h w c"],
     stage: Callable[[Array, int, int], Array],
     train: bool,
