@@ -103,7 +103,7 @@ def test_interruption_has_its_own_exit_code(monkeypatch, capsys):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "run_search", interrupted)
+    monkeypatch.setattr("ednag_jax.cli.search.run_search", interrupted)
     assert cli.main(["search", "--seeds", "2"]) == cli.INTERRUPTED
 
 
