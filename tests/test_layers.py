@@ -43,6 +43,8 @@ LAYERS = [
     "plots",
     "cell_layout",
     "cell_plots",
+    "generate",
+    "generated_report",
     "cli",
 ]
 FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")

@@ -11,10 +11,14 @@ from ednag_jax.config import (
     RegularizedEvolutionConfig,
     ReinforceConfig,
     TPEConfig,
+    TrainingConfig,
 )
 from ednag_jax.denoise import ddim_step, denoise, estimate_x0
 from ednag_jax.evolve import evolve, evolve_seeds, init, seed_keys
 from ednag_jax.fd_step import fd_step
+from ednag_jax.generate import Architecture, Generated, generate
+from ednag_jax.images import ImageSet, load_images
+from ednag_jax.predictor import load_predictor
 from ednag_jax.problem import Problem
 from ednag_jax.result import Result
 from ednag_jax.schedules import make_schedule
@@ -23,12 +27,14 @@ from ednag_jax.selection import select
 from ednag_jax.spaces import SPACES, CategoricalSpace, SearchSpace
 from ednag_jax.storage import DataError
 from ednag_jax.strategies import STRATEGIES
+from ednag_jax.training import classify_folder, load_trained, train_network
 from ednag_jax.types import Evaluation, Schedule, State, StepInfo, Strategy, Trace
 
 __all__ = [
     "BENCHMARKS",
     "SPACES",
     "STRATEGIES",
+    "Architecture",
     "BananasConfig",
     "Benchmark",
     "CategoricalSpace",
@@ -36,6 +42,8 @@ __all__ = [
     "Evaluation",
     "EvolveConfig",
     "GPBOConfig",
+    "Generated",
+    "ImageSet",
     "LocalSearchConfig",
     "OnlineConfig",
     "Problem",
@@ -50,17 +58,24 @@ __all__ = [
     "Strategy",
     "TPEConfig",
     "Trace",
+    "TrainingConfig",
     "benchmark_from_table_file",
+    "classify_folder",
     "ddim_step",
     "denoise",
     "estimate_x0",
     "evolve",
     "evolve_seeds",
     "fd_step",
+    "generate",
     "init",
     "load_benchmark",
+    "load_images",
+    "load_predictor",
+    "load_trained",
     "make_schedule",
     "search",
     "seed_keys",
     "select",
+    "train_network",
 ]

@@ -46,6 +46,10 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def take(self, rows: np.ndarray, name: str | None = None) -> ImageSet:
+        """Returns the images in these rows, all classes kept; under the same name where none is given."""
+        return ImageSet(name or self.name, self.images[rows], self.labels[rows], self.classes)
+
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of images and labels: what a cache of anything derived from them is named by."""

@@ -7,6 +7,7 @@ from ednag_jax.predictor.evaluation import TaskQuality, nearest_tasks, task_qual
 from ednag_jax.predictor.examples import TaskTable
 from ednag_jax.predictor.fitness import PredictedAccuracy, predicted_benchmark
 from ednag_jax.predictor.model import Prediction, Predictor, Target, encode_dataset, score
+from ednag_jax.predictor.packaged import packaged_predictor
 from ednag_jax.predictor.saved import load_predictor, save_predictor
 from ednag_jax.predictor.train import History, train_predictor
 
@@ -30,6 +31,7 @@ __all__ = [
     "joined",
     "load_predictor",
     "nearest_tasks",
+    "packaged_predictor",
     "predicted_benchmark",
     "random_images",
     "save_predictor",
