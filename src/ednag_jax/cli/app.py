@@ -9,6 +9,7 @@ from importlib.metadata import version
 from tyro.extras import SubcommandApp
 
 from ednag_jax.cli.data import data, import_official, list_all
+from ednag_jax.cli.generate import generate, predict
 from ednag_jax.cli.reproduce import reproduce
 from ednag_jax.cli.search import search
 
@@ -16,6 +17,8 @@ USER_ERROR, INTERRUPTED = 2, 130
 
 app = SubcommandApp()
 app.command(name="search")(search)
+app.command(name="generate")(generate)
+app.command(name="predict")(predict)
 app.command(name="reproduce")(reproduce)
 app.command(name="list")(list_all)
 app.command(name="data")(data)
@@ -31,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     description = "Neural architecture generation by fitness-guided denoising, many seeds in one compiled call."
     try:
         app.cli(prog="ednag", description=description, args=arguments)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, FloatingPointError) as error:
         print(f"ednag: {error}", file=sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -10,9 +10,12 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 
 @contextmanager
-def progress(text: str) -> Iterator[None]:
-    """Shows a spinner and the seconds gone while a long call runs; to stderr, so that output can be piped."""
+def progress(text: str) -> Iterator[Callable[[str], None]]:
+    """Shows a spinner and the seconds gone while a long call runs; to stderr, so that output can be piped.
+
+    Yields what shows how far the call is, in words behind the text.
+    """
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        bar.add_task(text, total=None)
-        yield
+        task = bar.add_task(text, total=None)
+        yield lambda part: bar.update(task, description=f"{text}: {part}")
