@@ -10,6 +10,8 @@ from tyro.extras import SubcommandApp
 
 from ednag_jax.cli.data import data, import_official, list_all
 from ednag_jax.cli.generate import generate, predict
+from ednag_jax.cli.meta import meta
+from ednag_jax.cli.predictor import predictor
 from ednag_jax.cli.reproduce import reproduce
 from ednag_jax.cli.search import search
 
@@ -19,6 +21,8 @@ app = SubcommandApp()
 app.command(name="search")(search)
 app.command(name="generate")(generate)
 app.command(name="predict")(predict)
+app.command(name="meta")(meta)
+app.command(name="predictor")(predictor)
 app.command(name="reproduce")(reproduce)
 app.command(name="list")(list_all)
 app.command(name="data")(data)

@@ -69,6 +69,17 @@ class MetaTable:
         """Of each task: tasks of different groups share no image."""
         return tuple(task.group for task in self.tasks)
 
+    def without(self, groups: Sequence[str]) -> MetaTable:
+        """Returns the table less the tasks of some groups."""
+        rows = [row for row, group in enumerate(self.groups) if group not in groups]
+        return dataclasses.replace(
+            self,
+            phenotype=self.phenotype[rows],
+            accuracy=self.accuracy[rows],
+            seconds=self.seconds[rows],
+            tasks=tuple(self.tasks[row] for row in rows),
+        )
+
 
 def write_table(table: MetaTable, path: str | Path) -> Path:
     """Writes a table as an .npz, whole or not at all; the same table gives the same bytes.

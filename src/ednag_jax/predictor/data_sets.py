@@ -21,6 +21,8 @@ from ednag_jax.types import KeyArray
 IMAGES_PER_CLASS = 20
 MOST_PER_CLASS = 250
 """Images of a class among which its coreset is chosen: features of more take long, and change it little."""
+MOST_CLASSES = 10
+"""Of a data set with more, so many are drawn: as many as the tasks of the meta-training data have at most."""
 Progress = Callable[[int, int], None]
 """`progress(done, total)`."""
 
@@ -45,7 +47,8 @@ def data_set_of(
     """Returns the features of images chosen from every class.
 
     Args:
-        images: the data set; of a class with more than `MOST_PER_CLASS` images so many are looked at.
+        images: the data set; of more than `MOST_CLASSES` classes, and of more than `MOST_PER_CLASS` images of a
+            class, so many are drawn and looked at.
         backbone: name of the frozen network, the one that the predictor names.
         key: of what is drawn.
         images_per_class: k; a class with fewer gives all of them.
@@ -58,13 +61,24 @@ def data_set_of(
     """
     check_choice("selection", selection, tuple(SELECTIONS))
     check_range("images_per_class", images_per_class, 1)
-    key_some, key_chosen = jax.random.split(key)
+    key_classes, key_some, key_chosen = jax.random.split(key, 3)
+    images = _some_classes(images, key_classes)
     rows = _some_of_each_class(images, key_some)
     features = features_of(images.images[rows], backbone, progress=progress)
     settings = {"num_classes": len(images.classes), "images_per_class": images_per_class}
     chosen = SELECTIONS[selection](key_chosen, features, images.labels[rows], **settings)
     mask = np.asarray(chosen.mask)
     return DataSet(np.where(mask[..., None], features[np.asarray(chosen.indices)], 0.0), mask)
+
+
+def _some_classes(images: ImageSet, key: KeyArray) -> ImageSet:
+    """Returns the images of `MOST_CLASSES` classes drawn by the key; all, where there are no more."""
+    if len(images.classes) <= MOST_CLASSES:
+        return images
+    drawn = np.sort(np.asarray(jax.random.permutation(key, len(images.classes)))[:MOST_CLASSES])
+    rows = np.isin(images.labels, drawn)
+    labels = np.searchsorted(drawn, images.labels[rows]).astype(np.int32)
+    return ImageSet(images.name, images.images[rows], labels, tuple(images.classes[label] for label in drawn))
 
 
 def _some_of_each_class(images: ImageSet, key: KeyArray) -> np.ndarray:
@@ -105,7 +119,7 @@ def task_table_of(
         found.append(data_set_of(images, network, key=key_task, selection=selection))
         if progress is not None:
             progress(row + 1, len(meta.tasks))
-    features, mask = _stacked(found)
+    features, mask = stacked(found)
     return TaskTable(
         features=features,
         mask=mask,
@@ -127,7 +141,7 @@ def joined(tables: Sequence[TaskTable]) -> TaskTable:
         raise ValueError(
             f"tables must agree in numbers a feature and fields an architecture, got {sorted(kinds)}"
         )
-    features, mask = _stacked([DataSet(*pair) for table in tables for pair in zip(*table[:2], strict=True)])
+    features, mask = stacked([DataSet(*pair) for table in tables for pair in zip(*table[:2], strict=True)])
     room = max(table.accuracy.shape[1] for table in tables)
     return TaskTable(
         features=features,
@@ -145,7 +159,7 @@ def _wide(array: np.ndarray, room: int, **filling: Any) -> np.ndarray:
     return np.pad(array, [(0, 0), (0, missing), (0, 0)][: array.ndim], **filling)
 
 
-def _stacked(sets: Sequence[DataSet]) -> DataSet:
+def stacked(sets: Sequence[DataSet]) -> DataSet:
     """Returns data sets side by side, padded with masked classes and images."""
     classes, images = (max(data_set.mask.shape[axis] for data_set in sets) for axis in range(2))
 

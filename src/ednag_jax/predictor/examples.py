@@ -134,15 +134,19 @@ class Standards(NamedTuple):
         return mean[..., None] + jnp.exp(log_deviation)[..., None] * standardised
 
 
-def fit_standards(table: TaskTable, components: int) -> Standards:
+def fit_standards(table: TaskTable, components: int, *, blind: bool = False) -> Standards:
     """Returns the scales of a table; components beyond the rank of its features are 0.
 
     Raises:
-        ValueError: no task has an image.
+        ValueError: no task has an image, and the predictor is not blind.
     """
     images = table.features[table.mask].astype(np.float64)
+    if not len(images) and blind:
+        images = np.zeros((1, table.features.shape[-1]))
     if not len(images):
-        raise ValueError("none of the tasks to learn from has an image; a predictor needs one that has")
+        raise ValueError(
+            "none of the tasks to learn from has an image; only a blind predictor (blind=True) needs none"
+        )
     mean = images.mean(axis=0)
     centred = images - mean
     variance, directions = np.linalg.eigh(centred.T @ centred / len(centred))

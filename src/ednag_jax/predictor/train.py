@@ -80,7 +80,7 @@ def train_predictor(
     check_table(table)
     held_out = draw_groups(table.groups, HELD_OUT_SHARE, seed) if held_out is None else tuple(held_out)
     learnt, kept = table.split(held_out)
-    standards = fit_standards(learnt, config.components)
+    standards = fit_standards(learnt, config.components, blind=config.blind)
     network = PredictorNetwork(space, config)
     data = examples_of(learnt, standards), examples_of(kept, standards)
     keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(jnp.arange(training.num_members))

@@ -1,0 +1,118 @@
+"""The recipe of the predictors that come with the package: which tasks they learn from, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from ednag_jax.config import PredictorConfig, PredictorTrainingConfig
+from ednag_jax.figures import save
+from ednag_jax.meta.table import MetaTable, read_table
+from ednag_jax.predictor.curves import predictor_curves
+from ednag_jax.predictor.data_sets import Progress, joined, task_table_of
+from ednag_jax.predictor.examples import TaskTable
+from ednag_jax.predictor.model import Predictor
+from ednag_jax.predictor.saved import save_predictor
+from ednag_jax.predictor.tables import space_table
+from ednag_jax.predictor.train import Report, train_predictor
+from ednag_jax.spaces import SPACES
+
+BACKBONE = "efficientnet_lite0"
+META_SPACE = "nasbench201"
+"""The space whose cells the meta-training data has."""
+TRAINING = PredictorTrainingConfig(num_epochs=60)
+"""All tasks are learnt from, so nothing stops a training early."""
+
+
+def learning_table(
+    space_name: str = META_SPACE,
+    *,
+    without: Sequence[str] = (),
+    meta: MetaTable | None = None,
+    directory: str | Path | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> TaskTable:
+    """Returns the tasks that a space's predictor learns from: its tables, and the meta-training data of cells.
+
+    Args:
+        space_name: nasbench201, transnas101_micro or darts.
+        without: groups that are left out, such as `digits/0` or `nasbench201/cifar10`; none of their images and
+            accuracies are used.
+        meta: the meta-training data; default is the table that comes with the package.
+        directory: the data directory; default is the setting `EDNAG_DATA_DIR`.
+        seed: of the coresets, and of which architectures of a table are learnt from.
+        progress: called after every task of the meta-training data.
+
+    Raises:
+        ValueError: a space without tables, or no table left.
+        DataError: images, tables or the backbone's weights are missing.
+    """
+    key_tables, key_meta = jax.random.split(jax.random.key(seed))
+    places: dict[str, Any] = {"directory": directory}
+    tables = [space_table(space_name, BACKBONE, key=key_tables, without=without, **places)]
+    if space_name == META_SPACE:
+        meta = (read_table() if meta is None else meta).without(without)
+        if meta.tasks:
+            tables.append(task_table_of(meta, BACKBONE, key=key_meta, progress=progress, **places))
+    return joined(tables)
+
+
+def make_predictor(
+    space_name: str = META_SPACE,
+    *,
+    without: Sequence[str] = (),
+    meta: MetaTable | None = None,
+    config: PredictorConfig | None = None,
+    training: PredictorTrainingConfig = TRAINING,
+    out: str | Path | None = None,
+    directory: str | Path | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+    report: Report | None = None,
+) -> Predictor:
+    """Returns the predictor of a space, trained from its tables; with `out` its file is written and read.
+
+    Where no image of any task is to be had, the predictor is blind: it knows architectures, and the data set
+    that it is asked about changes nothing.
+
+    Args:
+        space_name: nasbench201, transnas101_micro or darts.
+        without: groups that are left out, see `learning_table`.
+        meta: the meta-training data; default is the table that comes with the package.
+        config: shape of the network.
+        training: how it is trained.
+        out: file of the predictor, an .npz; a training that was stopped goes on from the checkpoints beside it,
+            in a folder of its name.
+        directory: the data directory; default is the setting `EDNAG_DATA_DIR`.
+        seed: of all that is drawn.
+        progress: called after every task whose images are read.
+        report: called after every few epochs of the training.
+
+    Raises:
+        ValueError: a space without tables, or checkpoints of another training.
+        DataError: images, tables or the backbone's weights are missing.
+        OSError: a file cannot be written.
+    """
+    chosen: dict[str, Any] = {"without": without, "meta": meta, "directory": directory, "seed": seed}
+    table = learning_table(space_name, progress=progress, **chosen)
+    checkpoints = None if out is None else Path(out).with_suffix("")
+    config = config or PredictorConfig(blind=not table.mask.any())
+    predictor, history = train_predictor(
+        table,
+        space=SPACES[space_name],
+        backbone=BACKBONE,
+        config=config,
+        training=training,
+        held_out=(),
+        seed=seed,
+        directory=checkpoints,
+        report=report,
+    )
+    if out is not None:
+        save_predictor(predictor, out)
+        save(predictor_curves(history), Path(out).with_suffix(".png"))
+    return predictor
