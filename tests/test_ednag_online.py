@@ -10,7 +10,7 @@ import pytest
 
 import ednag_jax as ed
 from ednag_jax.spaces.traits import PATHS, _computed, cell_traits
-from ednag_jax.strategies.ednag_online import Fit, _observe, acquisition, propose
+from ednag_jax.strategies.ednag_online import EDNAG_ONLINE, Fit, _observe, acquisition, propose
 from ednag_jax.strategies.gaussian_process import (
     half_squared_distance,
     log_evidence,
@@ -194,3 +194,22 @@ def test_it_needs_few_queries_on_nasbench201():
     benchmark = ed.load_benchmark("nasbench201", dataset="cifar100")
     result = ed.search("ednag_online", benchmark, seeds=range(300, 330), queries=150)
     assert result.share_at_optimum() >= 0.9
+
+
+def test_given_architectures_are_queried_first_and_in_their_order(bumpy):
+    """They take the place of as many random ones, and every seed asks them."""
+    first = jnp.array([[2, 1, 0, 1], [0, 0, 2, 2]])
+    config = ed.OnlineConfig(num_steps=1, num_initial=3, first=first)
+    _, trace = ed.evolve_seeds(
+        ed.seed_keys(3), bumpy.params, problem=bumpy.problem, config=config, strategy=EDNAG_ONLINE
+    )
+    np.testing.assert_array_equal(trace.initial.phenotype[:, :2], jnp.broadcast_to(first, (3, 2, 4)))
+    assert len({tuple(row) for row in np.asarray(trace.initial.phenotype[:, 2]).tolist()}) > 1
+    result = ed.search("ednag_online", bumpy, seeds=2, queries=4, config=config)
+    assert result.config["first"].shape == (2, 4)
+    for wrong, said in (
+        (first[0], r"first must be architectures \[k e\]"),
+        (first[jnp.arange(4) % 2], "must be in"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            ed.OnlineConfig(num_initial=3, first=wrong)

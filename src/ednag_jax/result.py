@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -120,8 +121,8 @@ def plain(value: Any) -> Any:
     """Returns a value as JSON knows it."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray | list | tuple):
-        return [plain(item) for item in (value.tolist() if isinstance(value, np.ndarray) else value)]
+    if isinstance(value, np.ndarray | jax.Array | list | tuple):
+        return [plain(item) for item in (value if isinstance(value, list | tuple) else value.tolist())]
     if isinstance(value, float):
         return round(value, JSON_DECIMALS) if math.isfinite(value) else None
     return value

@@ -19,6 +19,8 @@ class OnlineConfig(StepsConfig):
     """Queries after the first ones, one a step."""
     num_initial: int = static(10)
     """First queries, drawn uniformly."""
+    first: Swept = None
+    """Architectures [k e] to query in place of the first k of those, such as `generate` gives for images."""
     denoising: bool = static(True)
     """False leaves the denoised proposals out, for ablations."""
     predictor: bool = static(True)
@@ -57,6 +59,9 @@ class OnlineConfig(StepsConfig):
         super().__post_init__()
         check_choice("schedule", self.schedule, SCHEDULES)
         check_range("num_initial", self.num_initial, 1)
+        if getattr(self.first, "ndim", 2) != 2:
+            raise ValueError(f"first must be architectures [k e], got an array {self.first.shape}")
+        check_range("number of first architectures", getattr(self.first, "shape", (0,))[0], 0, self.num_initial)
         check_range("population_size", self.population_size, 1)
         check_range("num_denoising", self.num_denoising, 1)
         check_range("num_parents", self.num_parents, 1)

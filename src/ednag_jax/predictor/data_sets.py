@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -94,7 +95,7 @@ def task_table_of(
     backbone: str,
     *,
     key: KeyArray,
-    directory: str | None = None,
+    directory: str | Path | None = None,
     selection: str = "coreset",
     progress: Progress | None = None,
 ) -> TaskTable:

@@ -39,9 +39,15 @@ def task_quality(predictor: Predictor, table: TaskTable) -> TaskQuality:
 
 def _quality(predicted: Float[np.ndarray, " m"], measured: Float[np.ndarray, " m"]) -> tuple[float, float]:
     """Returns rank correlation and root mean squared error."""
-    same = np.ptp(measured) == 0 or np.ptp(predicted) == 0
-    correlation = np.nan if same else float(spearmanr(predicted, measured).statistic)
-    return correlation, float(np.sqrt(np.mean((predicted - measured) ** 2)))
+    return rank_correlation(predicted, measured), float(np.sqrt(np.mean((predicted - measured) ** 2)))
+
+
+def rank_correlation(predicted: Float[np.ndarray, " m"], measured: Float[np.ndarray, " m"]) -> float:
+    """Returns Spearman's correlation over what was measured; NaN where either is the same for all."""
+    known = np.isfinite(measured)
+    predicted, measured = predicted[known], measured[known]
+    same = not known.any() or np.ptp(measured) == 0 or np.ptp(predicted) == 0
+    return np.nan if same else float(spearmanr(predicted, measured).statistic)
 
 
 def nearest_tasks(predictor: Predictor, target: Target, num: int = 3) -> list[tuple[str, float]]:

@@ -51,9 +51,11 @@ class OnlineState(NamedTuple):
 
 
 def init(key: KeyArray, params: Params, *, problem: Problem, config: OnlineConfig) -> OnlineState:
-    """Returns the state after the first queries, drawn uniformly."""
+    """Returns the state after the first queries: those that the settings name, the others drawn uniformly."""
     key_draw, key_fitness = jax.random.split(key)
     phenotype = problem.space.random(key_draw, config.num_initial)
+    if config.first is not None:
+        phenotype = jnp.concatenate([config.first.astype(phenotype.dtype), phenotype])[: config.num_initial]
     drawn = evaluate(key_fitness, params, phenotype, problem=problem)
     archive = begun(drawn, config.num_queries)
     traits = problem.space.traits(archive.phenotype)
