@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from ednag_jax import report
 from ednag_jax.cli.progress import progress
 from ednag_jax.config import TrainingConfig
@@ -150,7 +148,7 @@ def _divided(
         raise ValueError(
             f"{images.name!r} has one image a class, so none can be held out: add images, or give --held-out 0"
         )
-    return Divided(*(images.take(np.asarray(rows)) for rows in split))
+    return Divided(images.take(split.train), images.take(split.held_out))
 
 
 def _trained(
@@ -182,8 +180,9 @@ def _trained(
 
 def _print(found: Generated, measured: Sequence[dict[str, Any]]) -> None:
     """Prints the architectures and what must be said of them."""
-    report.print_table(f"{found.dataset}: {found.space}", HEADER, rows(found, measured))
-    print("\n".join(notes(found, measured)))
+    report.print_table(f"{found.dataset}: {found.space}", HEADER, rows(found, measured), only=HEADER[:-1])
+    texts = [f"{rank}: {architecture.arch}" for rank, architecture in enumerate(found.architectures, 1)]
+    print("\n".join([*texts, "", *notes(found, measured)]))
 
 
 def _check_model(model: Path) -> None:

@@ -16,6 +16,7 @@ def progress(text: str) -> Iterator[Callable[[str], None]]:
     Yields what shows how far the call is, in words behind the text.
     """
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(text, total=None)
         yield lambda part: bar.update(task, description=f"{text}: {part}")
