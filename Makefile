@@ -9,7 +9,8 @@ ifneq ($(EDNAG_DATA_DIR),)
 export EDNAG_DATA_DIR
 endif
 
-.PHONY: help install lint types test test-slow bench smoke readme reproduce compare compare-noisy compare-objectives ablate ci clean
+.PHONY: help install lint types test test-slow bench smoke readme reproduce compare compare-noisy compare-objectives ablate \
+  predictor prove-predictor generate-nb201 generate-digits ci clean
 
 help:  ## Lists the targets.
 	@grep -E '^[a-z0-9%-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
@@ -66,6 +67,22 @@ compare-objectives: install  ## Accuracy against latency or size, beside NSGA-II
 
 ablate: install  ## What each part of both methods does; twenty minutes, goes on where it stopped.
 	$(BIN)/python experiments/ablate_online.py --out $(OUT)/ablate
+	$(BIN)/python docs/collect_results.py $(OUT)
+
+predictor: install  ## Trains the predictor that comes with the package; half an hour, goes on where it stopped.
+	$(BIN)/ednag predictor train --out $(OUT)/predictor/nasbench201.npz
+	cp $(OUT)/predictor/nasbench201.npz src/ednag_jax/predictor/files/
+
+prove-predictor: install  ## The predictor on tasks that it has not seen; half an hour, goes on where it stopped.
+	$(BIN)/python experiments/prove_predictor.py --out $(OUT)/prove_predictor
+	$(BIN)/python docs/collect_results.py $(OUT)
+
+generate-nb201: install  ## Architectures for CIFAR-10 and -100 without a query; half an hour, goes on where it stopped.
+	$(BIN)/python experiments/generate_nb201.py --out $(OUT)/generate_nb201
+	$(BIN)/python docs/collect_results.py $(OUT)
+
+generate-digits: install  ## Generated architectures, trained, against random ones; half an hour, goes on where it stopped.
+	$(BIN)/python experiments/generate_digits.py --out $(OUT)/generate_digits
 	$(BIN)/python docs/collect_results.py $(OUT)
 
 bench: install  ## Speed, beside its baselines.

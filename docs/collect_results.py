@@ -13,6 +13,9 @@ EXPERIMENTS = {
     "compare_noisy": "compare_noisy",
     "objectives": "compare_objectives",
     "ablate": "ablate_online",
+    "prove_predictor": "prove_predictor",
+    "generate_nb201": "generate_nb201",
+    "generate_digits": "generate_digits",
     **{
         name: f"reproduce_{name}"
         for name in ("nb201", "transnas", "autoformer", "nb101", "nb301", "darts", "mobilenetv3")
@@ -22,22 +25,35 @@ EXPERIMENTS = {
 PAGE = Path(__file__).parent / "results.md"
 INTRODUCTION = """# Results
 
-Written by `make reproduce`, `make compare`, `make compare-noisy`, `make compare-objectives` and `make ablate`
-from the tables of the experiments; every seed is counted, budgets are distinct architectures queried, and each
-part says what its numbers can and cannot be compared with.
+Written by `make reproduce`, `make compare`, `make compare-noisy`, `make compare-objectives`, `make ablate`,
+`make prove-predictor`, `make generate-nb201` and `make generate-digits` from the tables of the experiments;
+every seed is counted, budgets are distinct architectures queried, and each part says what its numbers can and
+cannot be compared with.
 """
+HEADING = "\n## "
 
 
-def section(name: str, folder: Path) -> str:
-    """Returns an experiment's header text and its table, headings one level down."""
-    header = importlib.import_module(f"ednag_jax.experiments.{EXPERIMENTS[name]}").__doc__ or ""
-    title, _, rest = header.strip().partition("\n")
-    table = (folder / name / "table.md").read_text().replace("## ", "### ")
-    return f"\n## {title}\n{rest}\n\n{table}"
+def written_before() -> dict[str, str]:
+    """Returns the sections of the page as it is, title -> text: of experiments that are not repeated here."""
+    _, *parts = PAGE.read_text().split(HEADING) if PAGE.is_file() else ("",)
+    return {part.partition("\n")[0]: part for part in parts}
+
+
+def sections(folder: Path) -> dict[str, str]:
+    """Returns title -> text of every experiment that is finished, or has been: headings one level down."""
+    kept, found = written_before(), {}
+    for name, module in EXPERIMENTS.items():
+        header = importlib.import_module(f"ednag_jax.experiments.{module}").__doc__ or ""
+        title, _, rest = header.strip().partition("\n")
+        table = folder / name / "table.md"
+        if table.is_file():
+            found[title] = f"{title}\n{rest}\n\n" + table.read_text().replace("## ", "### ")
+        elif title in kept:
+            found[title] = kept[title]
+    return found
 
 
 if __name__ == "__main__":
-    results = Path(sys.argv[1])
-    done = [name for name in EXPERIMENTS if (results / name / "table.md").is_file()]
-    write_atomic(PAGE, INTRODUCTION + "".join(section(name, results) for name in done))
-    print(f"written to {PAGE}: {', '.join(done)}")
+    found = sections(Path(sys.argv[1]))
+    write_atomic(PAGE, INTRODUCTION + "".join(f"{HEADING}{text.rstrip()}\n" for text in found.values()))
+    print(f"written to {PAGE}: {'; '.join(found)}")

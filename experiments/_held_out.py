@@ -14,6 +14,7 @@ from ednag_jax.config import PredictorConfig
 from ednag_jax.meta import MetaTable, task_images
 from ednag_jax.predictor import (
     Predictor,
+    Target,
     data_set_of,
     encode_dataset,
     load_predictor,
@@ -24,7 +25,7 @@ from ednag_jax.predictor import (
 )
 from ednag_jax.predictor.evaluation import rank_correlation
 from ednag_jax.predictor.examples import TaskTable
-from ednag_jax.predictor.recipe import BACKBONE, TRAINING
+from ednag_jax.predictor.recipe import TRAINING
 from ednag_jax.spaces import SPACES
 
 FOLDS = (
@@ -43,6 +44,7 @@ class Rounds(NamedTuple):
     meta: MetaTable
     table: TaskTable
     out: Path
+    backbone: str
     smoke: bool
 
 
@@ -65,7 +67,7 @@ def _trained(about: Rounds, rows: list[int], path: Path, blind: bool) -> Predict
     predictor, history = train_predictor(
         about.table.take([row for row in range(len(about.table.tasks)) if row not in rows]),
         space=SPACES["nasbench201"],
-        backbone=BACKBONE,
+        backbone=about.backbone,
         config=PredictorConfig(blind=blind),
         training=SMOKE if about.smoke else TRAINING,
         held_out=(),
@@ -93,13 +95,19 @@ def of_selection(about: Rounds, selection: str, draws: int, directory: Path | No
     for predictor, rows in rounds(about):
         among_tasks = np.asarray(predictor.task_vectors).var(axis=1).sum(axis=-1)
         for row in rows[:2] if about.smoke else rows:
-            task = about.meta.tasks[row]
-            images, said, vectors = task_images(task, directory), [], []
-            for draw in range(draws):
-                key = jax.random.fold_in(jax.random.key(draw), task.index)
-                target = encode_dataset(predictor, *data_set_of(images, BACKBONE, key=key, selection=selection))
-                vectors.append(np.asarray(target.dataset))
-                said.append(np.asarray(score(predictor, target, about.table.phenotype[row]).mean))
+            drawn = [_drawn(about, predictor, row, (selection, draw, directory)) for draw in range(draws)]
+            vectors = [np.asarray(target.dataset) for target in drawn]
             moved.append(np.mean(np.var(vectors, axis=0, ddof=1).sum(axis=-1) / among_tasks))
-            correlation += [rank_correlation(each, about.table.accuracy[row]) for each in said]
+            for target in drawn:
+                said = score(predictor, target, about.table.phenotype[row]).mean
+                correlation.append(rank_correlation(np.asarray(said), about.table.accuracy[row]))
     return float(np.mean(moved)), float(np.nanmean(correlation))
+
+
+def _drawn(about: Rounds, predictor: Predictor, row: int, draw: tuple[str, int, Path | None]) -> Target:
+    """Returns the predictor turned to a task, by images that one (selection, draw, data directory) chooses."""
+    selection, number, directory = draw
+    task = about.meta.tasks[row]
+    key = jax.random.fold_in(jax.random.key(number), task.index)
+    images = task_images(task, directory)
+    return encode_dataset(predictor, *data_set_of(images, about.backbone, key=key, selection=selection))

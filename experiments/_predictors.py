@@ -8,9 +8,10 @@ from pathlib import Path
 
 from ednag_jax.meta import read_table
 from ednag_jax.predictor import History, Predictor, load_predictor, make_predictor
-from ednag_jax.predictor.recipe import TRAINING
+from ednag_jax.predictor.recipe import BACKBONE, TRAINING
 
 SMOKE = dataclasses.replace(TRAINING, num_epochs=1, num_members=1, epochs_per_call=1)
+SMOKE_BACKBONE = "untrained"
 
 
 def kept_predictor(
@@ -35,6 +36,7 @@ def kept_predictor(
         without=without,
         meta=meta,
         training=SMOKE if smoke else TRAINING,
+        backbone=SMOKE_BACKBONE if smoke else BACKBONE,
         out=path,
         directory=directory,
         report=report,

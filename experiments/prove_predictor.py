@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from ednag_jax.experiments._held_out import Rounds, held_out_correlations, of_selection
+from ednag_jax.experiments._predictors import SMOKE_BACKBONE
 
 from ednag_jax import report
 from ednag_jax.meta import MetaTable, read_table
@@ -82,11 +83,11 @@ def run(
 ) -> None:
     """Tells rank correlations on held-out tasks, and compares two ways to choose images."""
     require_writable(out / "parts")
-    meta, draws = read_table(), 2 if smoke else DRAWS
+    meta, draws, backbone = read_table(), 2 if smoke else DRAWS, SMOKE_BACKBONE if smoke else BACKBONE
     if smoke:
         meta = meta.without([group for group in meta.groups if not group.startswith("digits")])
-    table = task_table_of(meta, BACKBONE, key=jax.random.key(0), directory=data_dir)
-    about = Rounds(meta, table, out, smoke)
+    table = task_table_of(meta, backbone, key=jax.random.key(0), directory=data_dir)
+    about = Rounds(meta, table, out, backbone, smoke)
     first = (HEADER, told(about))
     rows = []
     for selection in ("coreset", "random"):

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import denoise
 import engine
+import meta
 import online
+import predictor
 
 from ednag_jax import report
 from ednag_jax.storage import write_atomic
@@ -19,6 +21,8 @@ if __name__ == "__main__":
         "Engine: preset `paper` on NAS-Bench-201, CIFAR-10 (perf/engine.py)": engine.lines(found),
         "`denoise` on large populations (perf/denoise.py)": denoise.lines(),
         "`ednag_online` on NAS-Bench-201, CIFAR-10 (perf/online.py)": online.lines(),
+        "Predictor of NAS-Bench-201 (perf/predictor.py)": predictor.lines(),
+        "Training of cells for the meta-training data (perf/meta.py)": meta.lines(),
     }
     engine.plot(found)
     text = "# Speed\n\nWarm, median of 5, compile time apart, baselines in the same process; ratios count.\n"

@@ -10,7 +10,7 @@ import ednag_jax as ed
 from ednag_jax.config import PredictorTrainingConfig
 from ednag_jax.meta import MetaTable, meta_tasks
 from ednag_jax.meta.cells import cells_of
-from ednag_jax.predictor import learning_table, load_predictor, make_predictor, recipe, space_table, tables
+from ednag_jax.predictor import learning_table, load_predictor, make_predictor, space_table, tables
 from ednag_jax.predictor.examples import check_table
 
 KEY = jax.random.key(0)
@@ -20,10 +20,9 @@ ONCE = PredictorTrainingConfig(num_members=1, num_epochs=1, epochs_per_call=1, t
 
 @pytest.fixture
 def short(monkeypatch):
-    """Two tasks of 40 architectures for each table, features that cost nothing."""
+    """Two tasks of 40 architectures for each table."""
     monkeypatch.setattr(tables, "ARCHS_PER_TASK", 40)
     monkeypatch.setattr(tables, "MOST_TASKS", 2)
-    monkeypatch.setattr(recipe, "BACKBONE", "untrained")
 
 
 @pytest.fixture
@@ -110,28 +109,29 @@ def test_a_meta_table_without_a_group_has_the_others():
 
 def test_the_learning_table_joins_both_and_leaves_out_groups_of_both(without_images):
     meta = small_meta()
-    table = check_table(learning_table(meta=meta, without=GROUPS[:1]))
+    table = check_table(learning_table(meta=meta, backbone="untrained", without=GROUPS[:1]))
     assert set(table.groups) == {*GROUPS[1:], *meta.groups}
     assert table.mask[-len(meta.tasks) :].any(axis=(1, 2)).all()
     np.testing.assert_allclose(table.accuracy[-len(meta.tasks) :, :4], meta.accuracy[..., 0])
-    fewer = learning_table(meta=meta, without=meta.groups)
+    fewer = learning_table(meta=meta, backbone="untrained", without=meta.groups)
     assert set(fewer.groups) == set(GROUPS)
 
 
 @pytest.mark.slow
 def test_a_predictor_is_made_written_and_goes_on(without_images, tmp_path):
     """Blind without an image; with meta-training data it sees. A second epoch goes on from the first."""
-    chosen = {"training": ONCE, "out": tmp_path / "made.npz"}
+    cheap = {"training": ONCE, "backbone": "untrained"}
+    chosen = {**cheap, "out": tmp_path / "made.npz"}
     blind = make_predictor(meta=small_meta().without(small_meta().groups), **chosen)
     assert blind.config.blind
     assert load_predictor(tmp_path / "made.npz").tasks == blind.tasks
     assert (tmp_path / "made.png").is_file()
     assert list((tmp_path / "made").iterdir())
     seen = []
-    make_predictor(meta=small_meta(), training=ONCE, config=SMALL, report=lambda *args: seen.append(args[0]))
+    make_predictor(meta=small_meta(), **cheap, config=SMALL, report=lambda *args: seen.append(args[0]))
     assert seen == [1]
     with pytest.raises(ValueError, match="checkpoints of another training: table"):
         make_predictor(meta=small_meta(), **chosen)
     nothing = small_meta().without(small_meta().groups)
     with pytest.raises(ValueError, match="none of the tasks to learn from has an image; only a blind"):
-        make_predictor(meta=nothing, training=ONCE, config=SMALL)
+        make_predictor(meta=nothing, **cheap, config=SMALL)

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 
 from ednag_jax.config import PredictorConfig, PredictorTrainingConfig
+from ednag_jax.features import choose_backbone
 from ednag_jax.figures import save
 from ednag_jax.meta.table import MetaTable, read_table
 from ednag_jax.predictor.curves import predictor_curves
@@ -32,6 +33,7 @@ def learning_table(
     *,
     without: Sequence[str] = (),
     meta: MetaTable | None = None,
+    backbone: str = BACKBONE,
     directory: str | Path | None = None,
     seed: int = 0,
     progress: Progress | None = None,
@@ -43,6 +45,7 @@ def learning_table(
         without: groups that are left out, such as `digits/0` or `nasbench201/cifar10`; none of their images and
             accuracies are used.
         meta: the meta-training data; default is the table that comes with the package.
+        backbone: name of the frozen network whose features of images are read.
         directory: the data directory; default is the setting `EDNAG_DATA_DIR`.
         seed: of the coresets, and of which architectures of a table are learnt from.
         progress: called after every task of the meta-training data.
@@ -53,11 +56,11 @@ def learning_table(
     """
     key_tables, key_meta = jax.random.split(jax.random.key(seed))
     places: dict[str, Any] = {"directory": directory}
-    tables = [space_table(space_name, BACKBONE, key=key_tables, without=without, **places)]
+    tables = [space_table(space_name, backbone, key=key_tables, without=without, **places)]
     if space_name == META_SPACE:
         meta = (read_table() if meta is None else meta).without(without)
         if meta.tasks:
-            tables.append(task_table_of(meta, BACKBONE, key=key_meta, progress=progress, **places))
+            tables.append(task_table_of(meta, backbone, key=key_meta, progress=progress, **places))
     return joined(tables)
 
 
@@ -68,6 +71,7 @@ def make_predictor(
     meta: MetaTable | None = None,
     config: PredictorConfig | None = None,
     training: PredictorTrainingConfig = TRAINING,
+    backbone: str = BACKBONE,
     out: str | Path | None = None,
     directory: str | Path | None = None,
     seed: int = 0,
@@ -85,6 +89,7 @@ def make_predictor(
         meta: the meta-training data; default is the table that comes with the package.
         config: shape of the network.
         training: how it is trained.
+        backbone: name of the frozen network whose features of images it reads.
         out: file of the predictor, an .npz; a training that was stopped goes on from the checkpoints beside it,
             in a folder of its name.
         directory: the data directory; default is the setting `EDNAG_DATA_DIR`.
@@ -97,14 +102,15 @@ def make_predictor(
         DataError: images, tables or the backbone's weights are missing.
         OSError: a file cannot be written.
     """
+    backbone = choose_backbone(backbone).name
     chosen: dict[str, Any] = {"without": without, "meta": meta, "directory": directory, "seed": seed}
-    table = learning_table(space_name, progress=progress, **chosen)
+    table = learning_table(space_name, backbone=backbone, progress=progress, **chosen)
     checkpoints = None if out is None else Path(out).with_suffix("")
     config = config or PredictorConfig(blind=not table.mask.any())
     predictor, history = train_predictor(
         table,
         space=SPACES[space_name],
-        backbone=BACKBONE,
+        backbone=backbone,
         config=config,
         training=training,
         held_out=(),
