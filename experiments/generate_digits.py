@@ -1,7 +1,7 @@
 """Generated for scikit-learn's digits without a query, then really trained: beside architectures at random.
 
-Command: `python -m ednag_jax.experiments.generate_digits`; about 15 minutes on 2 cores once the predictor is
-trained (see `ednag predictor train`), or given by --predictor; an interrupted run goes on.
+Command: `make generate-digits`; about 15 minutes on 2 cores once the predictor is trained, which takes half an
+hour, or is given by --predictor; an interrupted run goes on.
 
 The predictor learns from no task of digits. Seed i divides the images, generates one architecture from those to
 train on, and draws 20 architectures uniformly. All are trained alike, by NAS-Bench-201's recipe at a tenth of
@@ -130,7 +130,7 @@ def run(
     title = f"Digits: one architecture generated without a query, and {num} at random, all trained alike"
     report.print_table(title, HEADER, lines, only=HEADER[:-1])
     print(note)
-    made: dict[str, Any] = report.provenance("python -m ednag_jax.experiments.generate_digits")
+    made: dict[str, Any] = report.provenance("make generate-digits")
     text = f"## {title}\n\n{report.markdown_table(HEADER, lines)}\n{note}\n\n{report.provenance_line(made)}"
     write_atomic(out / "table.md", text)
     found = {

@@ -121,7 +121,7 @@ def test_data_says_where_and_what(data_dir, capsys):
     assert "found" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", ["search", "reproduce", "list", "data"])
+@pytest.mark.parametrize("command", ["search", "generate", "reproduce", "list", "data"])
 def test_help_is_there(command, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main([command, "--help"])

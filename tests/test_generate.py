@@ -198,6 +198,11 @@ def test_the_report_says_what_predictions_are_why_these_and_what_was_measured():
     assert "--model architecture_2" not in text
 
 
+def test_where_nothing_was_held_out_nothing_is_said_to_be_measured():
+    lines = notes(generated(), [{"held_out_accuracy": None, "epoch": 7}])
+    assert lines[-1] == "Measured: nothing, as no images were held out."
+
+
 def test_a_blind_predictor_is_said_to_be_blind_and_names_no_tasks():
     found = replace(generated(), is_blind=True, nearest_tasks=())
     assert "This predictor does not look at the images" in as_markdown(found, MADE, [])

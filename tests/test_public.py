@@ -28,6 +28,12 @@ PROMISED = [
     "init",
     "STRATEGIES",
     "DataError",
+    "generate",
+    "load_images",
+    "load_predictor",
+    "train_network",
+    "load_trained",
+    "classify_folder",
 ]
 
 

@@ -125,8 +125,10 @@ def notes(found: Generated, measured: Sequence[dict[str, Any]] = ()) -> list[str
         )
     if measured:
         lines.append(
-            f"Measured: accuracy on the images held out, after {measured[0]['epoch']} epochs of training. They "
+            f"Measured: accuracy on the images held out, after {measured[0]['epoch']} epochs of training; they "
             "were used for nothing else."
+            if measured[0][MEASURED] is not None
+            else "Measured: nothing, as no images were held out."
         )
     return lines
 

@@ -13,10 +13,13 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 def progress(text: str) -> Iterator[Callable[[str], None]]:
     """Shows a spinner and the seconds gone while a long call runs; to stderr, so that output can be piped.
 
-    Yields what shows how far the call is, in words behind the text.
+    Yields what shows how far the call is, in words behind the text. Where stderr is no terminal, the text is a
+    line of it, and nothing moves.
     """
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     console = Console(stderr=True)
+    if not console.is_terminal:
+        console.print(text, soft_wrap=True, highlight=False)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(text, total=None)
         yield lambda part: bar.update(task, description=f"{text}: {part}")
