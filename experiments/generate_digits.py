@@ -14,9 +14,6 @@ over seeds above by more than the standard error. Digits are easy: most networks
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +25,7 @@ import ednag_jax as ed
 from ednag_jax import report
 from ednag_jax.config import TrainingConfig
 from ednag_jax.predictor import Predictor
+from ednag_jax.processes import side_by_side
 from ednag_jax.storage import require_writable, write_atomic
 from ednag_jax.training.batches import stratified_split
 
@@ -77,23 +75,12 @@ def architectures(predictor: Predictor, seed: int, num: int, path: Path) -> list
     return [tuple(arch) for arch in kept["archs"]]
 
 
-def one_thread() -> None:
-    """Keeps a process to one thread, as others train beside it."""
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false"
-
-
 def trained_all(jobs: list[Job]) -> list[float]:
     """Returns the accuracies of all trainings, run by some processes side by side."""
-    with ProcessPoolExecutor(
-        WORKERS, mp_context=multiprocessing.get_context("spawn"), initializer=one_thread
-    ) as pool:
-        accuracies = []
-        try:
-            for job, accuracy in zip(jobs, pool.map(measured, jobs), strict=True):
-                accuracies.append(accuracy)
-                print(f"{len(accuracies)} of {len(jobs)}, {job.folder.name}: {accuracy:.2f} %", flush=True)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)  # else an interrupt waits for all that is queued
+    accuracies, done = [0.0] * len(jobs), 0
+    for position, accuracy in side_by_side(measured, [(job,) for job in jobs], num_processes=WORKERS):
+        accuracies[position], done = accuracy, done + 1
+        print(f"{done} of {len(jobs)}, {jobs[position].folder.name}: {accuracy:.2f} %", flush=True)
     return accuracies
 
 

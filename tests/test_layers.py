@@ -14,6 +14,7 @@ LAYERS = [
     "hypervolume",
     "queries",
     "storage",
+    "processes",
     "figures",
     "torch_files",
     "images",

@@ -5,12 +5,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import multiprocessing
 import os
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -27,6 +25,7 @@ from ednag_jax.meta.cells import cells_of
 from ednag_jax.meta.table import MetaTable, joined_versions, write_table
 from ednag_jax.meta.tasks import Task, meta_tasks
 from ednag_jax.meta.training import task_arrays, train_cells
+from ednag_jax.processes import side_by_side
 from ednag_jax.storage import DataError, require_writable, write_atomic
 
 PACKAGES = ("ednag-jax", "jax", "jaxlib", "flax", "optax", "numpy")
@@ -145,22 +144,9 @@ def _trained_parts(
 ) -> Iterator[tuple[Training, dict[str, Any]]]:
     """Yields what is kept of each training as soon as it is done, by so many processes."""
     jobs = jobs or (os.cpu_count() or 1 if jax.default_backend() == "cpu" else 1)
-    if jobs == 1 or len(trainings) < 2:
-        yield from ((training, trained_part(training, config, directory)) for training in trainings)
-        return
-    context = multiprocessing.get_context("spawn")  # a forked process cannot use jax
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_use_one_thread) as pool:
-        waiting = {pool.submit(trained_part, each, config, directory): each for each in trainings}
-        try:
-            for done in as_completed(waiting):
-                yield waiting[done], done.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)  # else an interrupt waits for all that is queued
-
-
-def _use_one_thread() -> None:
-    """Keeps a process to one thread of computation: networks this small gain nothing from more."""
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false"
+    calls = [(training, config, directory) for training in trainings]
+    for position, part in side_by_side(trained_part, calls, num_processes=jobs):
+        yield trainings[position], part
 
 
 @contextmanager
