@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from ednag_jax.meta import read_table
+from ednag_jax.config import PredictorTrainingConfig
+from ednag_jax.meta import MetaTable
 from ednag_jax.predictor import History, Predictor, load_predictor, make_predictor
-from ednag_jax.predictor.recipe import BACKBONE, TRAINING
+from ednag_jax.predictor.recipe import BACKBONE
 
-SMOKE = dataclasses.replace(TRAINING, num_epochs=1, num_members=1, epochs_per_call=1)
+SMOKE = PredictorTrainingConfig(num_epochs=1, num_members=1, epochs_per_call=1)
 SMOKE_BACKBONE = "untrained"
 
 
 def kept_predictor(
-    path: Path, *, without: Sequence[str], directory: Path | None, smoke: bool = False
+    path: Path,
+    *,
+    meta: MetaTable,
+    without: Sequence[str],
+    directory: Path | None,
+    training: PredictorTrainingConfig | None = None,
+    smoke: bool = False,
 ) -> Predictor:
-    """Returns the predictor in a file, after training it by the package's recipe where there is none.
+    """Returns the predictor in a file, after training it where there is none.
 
     Args:
         path: of the file; a training that was stopped goes on.
+        meta: the meta-training data, which may be of no task.
         without: groups of tasks that nothing is learnt from.
         directory: the data directory.
+        training: default is the package's recipe.
         smoke: an epoch on published tables alone, to see that everything runs.
     """
     if path.is_file():
@@ -31,11 +39,10 @@ def kept_predictor(
     def report(epoch: int, history: History) -> None:
         print(f"{path.stem}: epoch {epoch}, loss {float(history.loss[:, -1].mean()):.4f}", flush=True)
 
-    meta = read_table().without(read_table().groups) if smoke else None
     return make_predictor(
         without=without,
-        meta=meta,
-        training=SMOKE if smoke else TRAINING,
+        meta=meta.without(meta.groups) if smoke else meta,
+        training=SMOKE if smoke else training,
         backbone=SMOKE_BACKBONE if smoke else BACKBONE,
         out=path,
         directory=directory,

@@ -24,6 +24,7 @@ from ednag_jax.experiments._predictors import kept_predictor
 import ednag_jax as ed
 from ednag_jax import report
 from ednag_jax.config import TrainingConfig
+from ednag_jax.meta import read_table
 from ednag_jax.predictor import Predictor
 from ednag_jax.processes import side_by_side
 from ednag_jax.storage import require_writable, write_atomic
@@ -104,7 +105,7 @@ def run(
     require_writable(out / "parts")
     seeds, num, budget = (SMOKE_SEEDS, SMOKE_RANDOM, SMOKE_BUDGET) if smoke else (SEEDS, RANDOM, BUDGET)
     path = predictor or out / "parts" / "without_digits.npz"
-    asked = kept_predictor(path, without=WITHOUT, directory=data_dir, smoke=smoke)
+    asked = kept_predictor(path, meta=read_table(), without=WITHOUT, directory=data_dir, smoke=smoke)
     archs = [architectures(asked, seed, num, out / "parts" / f"seed_{seed}.json") for seed in range(seeds)]
     folders = [[out / "parts" / f"seed_{seed}_{i}" for i in range(num + 1)] for seed in range(seeds)]
     jobs = [Job(folders[s][i], archs[s][i], s, budget) for s in range(seeds) for i in range(num + 1)]

@@ -4,8 +4,8 @@ Command: `make prove-predictor`: about half an hour on 2 cores with the features
 interrupted run goes on.
 
 All tasks of the meta-training data are told in four rounds. In each, the tasks of two of the eight groups are
-held out, and a predictor learns from those of the other six alone; groups share no image, and nothing held out
-stops or tunes it. Told is the rank correlation (Spearman) of predicted and measured accuracies of a task's
+held out, and a predictor learns from those of the other six, one of which stops its training; groups share no
+image. Told is the rank correlation (Spearman) of predicted and measured accuracies of a task's
 cells, mean over tasks. Beside it: the same predictor without its set encoder ("blind"), the number of
 parameters, multiply-adds, SynFlow, and what one training of the cells tells of another one from another start.
 Expected: 0.75 over all tasks. The second table is about the images that stand for a data set, chosen by K-means

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,7 +11,7 @@ import numpy as np
 import tyro
 from rich.console import Console
 
-from ednag_jax.config import PredictorTrainingConfig
+from ednag_jax.config import PredictorTrainingConfig, check_choice
 from ednag_jax.meta import read_table
 from ednag_jax.predictor import History, make_predictor
 from ednag_jax.predictor.recipe import META_SPACE, TRAINING
@@ -24,8 +25,8 @@ def predictor(
     space: str = META_SPACE,
     without: tuple[str, ...] = (),
     meta: Path | None = None,
-    epochs: int = TRAINING.num_epochs,
-    members: int = TRAINING.num_members,
+    epochs: int | None = None,
+    members: int = PredictorTrainingConfig.num_members,
     seed: int = 0,
     data_dir: Path | None = None,
 ) -> None:
@@ -43,11 +44,14 @@ def predictor(
             its predictor knows architectures alone.
         without: groups of tasks that nothing is learnt from, such as nasbench201/cifar10 or digits/0.
         meta: a table that `ednag meta build` made; default is the one that comes with the package.
-        epochs: of the training.
+        epochs: of the training; default is the space's own.
         members: networks of the ensemble, whose spread is the uncertainty.
         seed: of all that is drawn.
         data_dir: folder of benchmark files and images; default is EDNAG_DATA_DIR.
     """
+    check_choice("space", space, tuple(TRAINING))
+    training = dataclasses.replace(TRAINING[space], num_members=members)
+    training = training if epochs is None else dataclasses.replace(training, num_epochs=epochs)
     console, start = Console(stderr=True), time.monotonic()
 
     def seen(done: int, total: int) -> None:
@@ -56,9 +60,10 @@ def predictor(
 
     def report(epoch: int, history: History) -> None:
         loss = float(np.nanmean(np.asarray(history.loss)[:, -1]))
-        console.print(f"epoch {epoch} of {epochs}: loss {loss:.4f}, {time.monotonic() - start:.0f} s")
+        console.print(
+            f"epoch {epoch} of {training.num_epochs}: loss {loss:.4f}, {time.monotonic() - start:.0f} s"
+        )
 
-    training = PredictorTrainingConfig(num_epochs=epochs, num_members=members)
     made = make_predictor(
         space,
         without=without,
