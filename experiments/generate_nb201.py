@@ -3,14 +3,14 @@
 Command: `make generate-nb201`: about half an hour on 2 cores with the features of the images in the cache; an
 interrupted run goes on.
 
-One data set is left out at a time: the predictor learns from the validation accuracies of the other two alone,
-and sees neither an accuracy nor an image of the one left out before it is asked. Seed i draws the images that
-stand for the data set, by K-means or at random as DiffusionNAG does, and the denoising; one architecture is
-generated, and its test accuracy looked up. (CIFAR-100 has 20 images a class here, all of which are chosen
-either way: only its ten classes differ.) Expected, all of seeds 0..99: a mean of at least 94.2 on CIFAR-10 and 73.0 on
-CIFAR-100; the paper claims 94.37 and 73.51, the tables' best. The data sets are so much alike that two tell
-nearly all of the third: the line "without images" is the architecture of the best summed validation rank on
-them. With queries, the ten best that seed 0 generated are asked first.
+One data set is left out at a time: the predictor learns from the validation accuracies of the other two
+alone, and sees neither an accuracy nor an image of the one left out before it is asked. Seed i draws the
+images that stand for the data set, by K-means or at random as DiffusionNAG does, and the denoising; one
+architecture is generated, and its test accuracy looked up. (CIFAR-100 has 20 images a class here, all of
+which are chosen either way: only its ten classes differ.) Expected, all of seeds 0..99: a mean of at least
+94.2 on CIFAR-10 and 73.0 on CIFAR-100; the paper claims 94.37 and 73.51, the tables' best. The data sets are
+so much alike that two tell nearly all of the third: the line "without images" is the architecture of the best
+summed validation rank on them. With queries, the ten best that seed 0 generated are asked first.
 """
 
 from __future__ import annotations
