@@ -30,8 +30,8 @@ TRAINING = {
     "transnas101_micro": PredictorTrainingConfig(num_epochs=8, epochs_per_call=2),
 }
 """Space -> how its predictor is trained. All tasks are learnt from, so nothing held out stops a training. Each
-is drawn about 30 times, those of DARTS more often: in the rounds of `make prove-predictor`, which tasks held out
-do stop, the best is met at such numbers."""
+is drawn about 30 times, those of DARTS more often: in the rounds of `make prove-predictor`, where tasks held
+out stop it, the best is met at such numbers."""
 
 
 def learning_table(
