@@ -91,7 +91,7 @@ bench: install  ## Speed, beside its baselines.
 readme: install  ## Puts the results of a finished reproduce-nb201 into the README.
 	$(BIN)/python docs/update_readme.py $(OUT)/nb201/results.json
 
-ci: lint types test test-slow smoke  ## What a change must pass.
+ci: lint types test test-slow  ## What a change must pass; the slow tests run every experiment, small.
 
 clean:  ## Removes what was built.
 	rm -rf $(VENV) build dist *.egg-info src/*.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -124,6 +124,7 @@ def test_every_space_can_be_searched(name):
     assert (result.curve[:, -1] > result.curve[:, config.num_initial - 1]).all()
 
 
+@pytest.mark.slow
 def test_a_whole_space_can_be_asked_and_the_search_goes_on():
     """No mutant is new before all is asked: uniform draws fill up."""
     space = ed.CategoricalSpace("tiny", choices=(3, 3))
@@ -142,6 +143,7 @@ def test_no_architecture_is_queried_twice(features):
     np.testing.assert_array_equal(result.queries, 4 + 3 * 3)
 
 
+@pytest.mark.slow
 def test_it_finds_more_than_random_search_where_the_fields_add_up():
     worth = np.random.default_rng(0).normal(size=(5, 4))
     space = ed.CategoricalSpace("smooth", choices=(4,) * 5)
@@ -151,6 +153,7 @@ def test_it_finds_more_than_random_search_where_the_fields_add_up():
     assert found.best_accuracy.mean() > drawn.best_accuracy.mean() + 0.5
 
 
+@pytest.mark.slow
 def test_a_round_asks_for_mutants_before_uniform_draws():
     space = ed.CategoricalSpace("wide", choices=(4,) * 8)
     arguments = {"problem": fewer_is_better(space), "config": dataclasses.replace(SMALL, num_steps=1)}

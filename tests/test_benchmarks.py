@@ -58,6 +58,7 @@ def test_test_accuracy_is_missing_without_a_data_directory(monkeypatch, tmp_path
         load(metric="test", data_dir=tmp_path)
 
 
+@pytest.mark.slow
 def test_corrupted_cache_is_named_and_rebuilt():
     before = load().params
     path = cache_dir() / "nasbench201.npz"

@@ -127,6 +127,7 @@ def test_nodes_stand_by_the_length_of_the_longest_way_to_them():
             assert (abs(one - other) >= BOX + 0.3).any()
 
 
+@pytest.mark.slow
 def test_arrows_touch_no_box_but_their_own():
     assert sum(touched(graph, node_places(graph)) for graph in modules(40)) == 0
     for phenotype in np.asarray(ed.SPACES["darts"].random(jax.random.key(2), 10)):

@@ -70,6 +70,7 @@ def test_a_part_without_a_budget_is_kept_too(bumpy, tmp_path, searches):
     assert searches == ["random_search"]
 
 
+@pytest.mark.slow
 def test_parts_of_other_objectives_are_told_apart_and_have_the_settings_for_them(tmp_path, searches):
     space = ed.CategoricalSpace("two", choices=(3,) * 3)
     columns = {"latency": np.arange(1.0, 28.0)}

@@ -27,6 +27,7 @@ def test_no_architecture_is_queried_twice(bumpy):
     np.testing.assert_array_equal(result.queries, 41)
 
 
+@pytest.mark.slow
 def test_a_whole_space_can_be_asked_and_the_search_goes_on():
     space = ed.CategoricalSpace("tiny", choices=(2, 2))
     table = ed.Benchmark.from_table(space, [1.0, 2.0, 4.0, 3.0], name="tiny")
@@ -35,6 +36,7 @@ def test_a_whole_space_can_be_asked_and_the_search_goes_on():
     assert result.queries.tolist() == [4] * 3
 
 
+@pytest.mark.slow
 def test_budget_is_spent_exactly_apart_from_first_draws_that_repeat(bumpy):
     config = ed.OnlineConfig.for_budget(25, bumpy.space.size)
     result = ed.search("ednag_online", bumpy, seeds=6, queries=25)
@@ -74,6 +76,7 @@ def test_queries_take_turns_in_what_they_go_to(used):
     np.testing.assert_allclose(value, expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_noise_levels_are_chosen_by_what_they_explain():
     """Where neighbours share nothing, much noise explains the archive; where they share all, little."""
     space = ed.CategoricalSpace("line", choices=(4,) * 4)
@@ -96,6 +99,7 @@ class Holes(ed.CategoricalSpace):
         return super().is_valid(phenotype) & (jnp.sum(phenotype, axis=-1) % 2 == 0)
 
 
+@pytest.mark.slow
 def test_no_invalid_architecture_is_asked_though_most_proposals_are():
     space = Holes("holes", choices=(4,) * 6)
     benchmark = ed.Benchmark.from_function(space, lambda p, key, a: 1.0 * jnp.sum(a, axis=-1), None, name="sum")
@@ -125,6 +129,7 @@ def test_settings_that_propose_nothing_are_refused():
         ed.OnlineConfig(denoising=False, num_mutants=0, num_random=0)
 
 
+@pytest.mark.slow
 def test_without_its_predictor_it_finds_less_but_repeats_no_query():
     worth = np.random.default_rng(0).normal(size=(5, 4))
     values = sum(np.ix_(*worth)).ravel()
@@ -196,6 +201,7 @@ def test_it_needs_few_queries_on_nasbench201():
     assert result.share_at_optimum() >= 0.9
 
 
+@pytest.mark.slow
 def test_given_architectures_are_queried_first_and_in_their_order(bumpy):
     """They take the place of as many random ones, and every seed asks them."""
     first = jnp.array([[2, 1, 0, 1], [0, 0, 2, 2]])

@@ -81,6 +81,7 @@ def test_the_best_of_every_structure_come_first_and_what_has_no_accuracy_never()
     np.testing.assert_array_equal(found[:2], cells[[4, 1]])
 
 
+@pytest.mark.slow
 def test_generated_are_the_best_distinct_of_what_was_scored_within_the_bound():
     found = generated()
     benchmark = _benchmark()
@@ -103,6 +104,7 @@ def _benchmark() -> ed.Benchmark:
     return predicted_benchmark(predictor(), target, dataset="colours", num_classes=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("root", [0, 1])
 def test_no_architecture_is_larger_than_allowed_and_sizes_are_those_of_the_networks(root):
     found = generated(root=root).architectures
@@ -114,6 +116,7 @@ def test_no_architecture_is_larger_than_allowed_and_sizes_are_those_of_the_netwo
         assert SPACE.from_str(each.arch).tolist() == list(each.phenotype)
 
 
+@pytest.mark.slow
 def test_the_same_root_gives_the_same_and_another_another(compilations):
     first = generated()
     before = compilations.count
@@ -124,6 +127,7 @@ def test_the_same_root_gives_the_same_and_another_another(compilations):
     assert generated(root=1).num_scored != first.num_scored
 
 
+@pytest.mark.slow
 def test_the_code_builds_the_network():
     each = generated().architectures[0]
     names = {}
@@ -182,6 +186,7 @@ def test_what_cannot_be_generated_says_what_to_do(options, message):
 # What is said
 
 
+@pytest.mark.slow
 def test_the_report_says_what_predictions_are_why_these_and_what_was_measured():
     found = generated()
     text = as_markdown(found, MADE, [{"held_out_accuracy": 91.256, "epoch": 7}])
@@ -198,17 +203,20 @@ def test_the_report_says_what_predictions_are_why_these_and_what_was_measured():
     assert "--model architecture_2" not in text
 
 
+@pytest.mark.slow
 def test_where_nothing_was_held_out_nothing_is_said_to_be_measured():
     lines = notes(generated(), [{"held_out_accuracy": None, "epoch": 7}])
     assert lines[-1] == "Measured: nothing, as no images were held out."
 
 
+@pytest.mark.slow
 def test_a_blind_predictor_is_said_to_be_blind_and_names_no_tasks():
     found = replace(generated(), is_blind=True, nearest_tasks=())
     assert "This predictor does not look at the images" in as_markdown(found, MADE, [])
     assert "most like" not in as_markdown(found, MADE, [])
 
 
+@pytest.mark.slow
 def test_fewer_than_asked_for_is_said():
     found = replace(generated(), top=9)
     assert any("9 architectures were asked for, and no more than 4" in line for line in notes(found))

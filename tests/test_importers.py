@@ -284,6 +284,7 @@ def saved(folder, target, table):
     return folder
 
 
+@pytest.mark.slow
 def test_validation_accuracy_is_searched_where_the_file_has_it(with_validation, tmp_path):
     folder = saved(tmp_path, nasbench101.FILE, with_validation)
     benchmark = ed.load_benchmark("nasbench101", dataset="cifar10", data_dir=folder)
@@ -488,6 +489,7 @@ def test_nats_import_gives_the_real_table_back(real_201, tmp_path, monkeypatch):
     assert test.optimum == pytest.approx(73.5133, abs=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -85,6 +85,7 @@ def test_no_two_trainings_have_the_same_seed():
     assert len({Training(task, repeat).seed(CONFIG) for task in tasks for repeat in range(3)}) == 480
 
 
+@pytest.mark.slow
 def test_a_killed_build_goes_on_and_nothing_differs(trained, tmp_path):
     folder = tmp_path / "killed"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path])}

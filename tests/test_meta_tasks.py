@@ -232,6 +232,7 @@ def test_a_wrong_recipe_is_refused(changes, said):
         plain(**changes)
 
 
+@pytest.mark.slow
 def test_real_sources_have_the_classes_that_tasks_name(data_dir):
     for task in {task.group: task for task in meta_tasks(60)}.values():
         assert len(task_images(task, data_dir)) > 100

@@ -294,6 +294,7 @@ def all_valid_graphs():
     return bits[(edges >= 1) & (edges <= 9)]
 
 
+@pytest.mark.slow
 def test_random_modules_are_uniform_over_valid_phenotypes():
     graphs, draws = all_valid_graphs(), 20_000
     drawn = np.asarray(jax.jit(SPACE.random, static_argnums=1)(jax.random.key(1), draws))
@@ -310,6 +311,7 @@ def test_the_first_valid_candidate_is_drawn_and_the_shortcut_where_none_is():
     assert space_module._first_module(bits).tolist() == [1 << 15, 1 << 15, 1 << 15 | 1]
 
 
+@pytest.mark.slow
 def test_mutants_are_valid_and_distributed_as_published():
     """Against drawing again until valid with NumPy: share of mutants in which each field changed."""
     parent = phenotype_of(NINE | {(0, 5)}, (0, 1, 2, 0, 1))
@@ -402,6 +404,7 @@ def test_the_space_says_what_it_has():
         SPACE.with_encoding("padded")
 
 
+@pytest.mark.slow
 def test_the_benchmark_says_what_the_file_says(benchmark, table, rows):
     modules = jnp.asarray(rows)
     accuracy = 100 * table["test_acc108_mean3"]
@@ -468,6 +471,7 @@ def test_a_file_of_other_numbers_is_refused(tmp_path, table):
         source.read_table(written(tmp_path, **broken))
 
 
+@pytest.mark.slow
 def test_a_file_of_other_modules_is_refused(tmp_path, table):
     with pytest.raises(ed.DataError, match="rows that are no modules"):
         source.load("cifar10", directory=written(tmp_path, **{**table, "adj_bits": table["adj_bits"] & 2**20}))

@@ -109,6 +109,7 @@ def test_all_423624_modules_have_the_measured_parameters(data_dir):
     np.testing.assert_array_equal(found, table["params"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "published"), [("DARTS_V2", 3_349_342), ("PDARTS", 3_433_798), ("PCDARTS", 3_634_678)]
 )
@@ -120,6 +121,7 @@ def test_darts_networks_have_the_published_parameters(name, published):
     assert plain_darts_count(GENOTYPES[name]) == published
 
 
+@pytest.mark.slow
 def test_darts_auxiliary_head_adds_the_published_parameters():
     phenotype = SPACES["darts"].from_str(GENOTYPES["PDARTS"])
     assert num_parameters(build("darts", phenotype, num_classes=10, auxiliary=True)) == 3_910_224

@@ -69,6 +69,7 @@ def test_trainings_asked_directly_draw_anew_and_a_column_of_one_value_does_not(n
     assert len(set(noisy.lookup(arch, "test").tolist())) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY_STRATEGY)
 def test_a_run_is_told_one_training_of_each_architecture_however_often_it_asks(noisy, trainings, name):
     evaluation = trace_of(noisy, name)
@@ -133,6 +134,7 @@ def test_without_noise_it_is_the_table(bumpy):
     np.testing.assert_allclose(a.curve, b.curve, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dataset", ["cifar10", "cifar100", "ImageNet16-120"])
 def test_nasbench201_has_trainings_around_its_validation_accuracy(dataset):
     noisy = ed.load_benchmark("nasbench201", dataset=dataset, metric="noisy")

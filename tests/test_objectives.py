@@ -110,6 +110,7 @@ def evaluation_of(accuracy, cost, fitness=None, arch_id=None):
     return Evaluation(jnp.zeros((num, 1), int), arch_id, jnp.ones(num, bool), accuracy, fitness, cost)
 
 
+@pytest.mark.slow
 def test_population_is_ordered_by_front_then_crowding_then_repeats_then_violation_then_failure():
     infeasible = feasible_first(jnp.zeros(2), jnp.array([0.5, 0.1]))
     accuracy = [9.0, 5, 6, 1, 5, 8, 9, np.nan]
@@ -139,6 +140,7 @@ def test_scalarised_is_the_augmented_chebyshev_function_and_leaves_the_rest_belo
     assert not jnp.isnan(scalarised(key, drawn._replace(fitness=jnp.full(5, -jnp.inf)))).any()
 
 
+@pytest.mark.slow
 def test_all_failed_or_infeasible_populations_have_an_order_without_nan():
     failed = pareto_fitness(evaluation_of([np.nan] * 3, [1.0, 2, 3]))
     assert failed.tolist() == [-np.inf] * 3
@@ -212,6 +214,7 @@ def feasible_seen(benchmark, result, bound):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY_STRATEGY)
 def test_no_strategy_returns_an_infeasible_architecture_and_all_find_the_feasible_best(name, costly):
     bound = 3.0
@@ -265,6 +268,7 @@ def test_best_of_the_state_is_the_best_within_the_constraints(costly):
         assert state.best.accuracy[seed] == table[rows].max()
 
 
+@pytest.mark.slow
 def test_a_loose_bound_changes_nothing_and_another_bound_compiles_nothing(costly, compilations):
     plain = ed.search("ednag", costly, seeds=4, config=FAST)
     loose = ed.search("ednag", costly, seeds=4, config=FAST, constraints={"latency": 1e6})
@@ -275,6 +279,7 @@ def test_a_loose_bound_changes_nothing_and_another_bound_compiles_nothing(costly
     assert (tight.compile_seconds, tight.constraints) == (0, {"latency": 4.0})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ednag", "random_search"])
 def test_fronts_are_what_no_other_query_dominates(name, costly):
     result = ed.search(name, costly, seeds=4, queries=30, objectives=("accuracy", "latency", "params"))
@@ -307,6 +312,7 @@ def test_the_whole_table_has_hypervolume_one_and_the_tables_front(costly):
     assert result.reference["accuracy"] == np.asarray(costly.params).min()
 
 
+@pytest.mark.slow
 def test_ednag_dominates_more_than_random_search(costly):
     asked = {"seeds": 20, "queries": 30, "objectives": ("accuracy", "latency")}
     ednag, random = (ed.search(name, costly, **asked) for name in ("ednag", "random_search"))
@@ -314,6 +320,7 @@ def test_ednag_dominates_more_than_random_search(costly):
     assert ednag.config["elite_rate"] == 1
 
 
+@pytest.mark.slow
 def test_online_dominates_more_than_random_search(costly):
     asked = {"seeds": 12, "queries": 25, "objectives": ("accuracy", "latency")}
     online, drawn = (ed.search(name, costly, **asked) for name in ("ednag_online", "random_search"))
@@ -408,6 +415,7 @@ def test_scores_that_benchmarks_have_as_columns_are_no_costs(costly):
     assert not {"test", "valid", "true", "predicted", "imagenet"} & set(costly.costs)
 
 
+@pytest.mark.slow
 def test_bounds_of_nasbench201_are_in_its_units():
     benchmark = ed.load_benchmark("nasbench201", dataset="cifar10")
     found = ed.search("ednag", benchmark, seeds=4, queries=60, constraints={"model_size": 0.35})
@@ -440,6 +448,7 @@ def test_front_table_is_of_the_seed_that_dominates_most(costly):
     assert "a\\|b" in report.markdown_table(["arch"], [["a|b"]])
 
 
+@pytest.mark.slow
 def test_pareto_fitness_is_the_same_alone_and_in_a_batch():
     accuracy = jax.random.normal(jax.random.key(0), (5, 12))
     alone = [pareto_fitness(evaluation_of(a, -a[::-1])) for a in accuracy]

@@ -207,6 +207,7 @@ def test_many_architectures_score_as_each_alone():
     np.testing.assert_allclose(whole.deviation, said.std(axis=0), rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_order_of_images_and_classes_changes_no_score():
     predictor, archs = untrained(), SPACE.random(jax.random.key(1), 8)
     features, mask = TABLE.features[4], TABLE.mask[4]
@@ -395,6 +396,7 @@ def test_a_damaged_checkpoint_is_an_error(change, name, message, tmp_path):
 # Searches
 
 
+@pytest.mark.slow
 def test_a_search_over_predictions_finds_the_best_predicted():
     predictor = untrained()
     target = encode_dataset(predictor, TABLE.features[0], TABLE.mask[0])

@@ -55,6 +55,7 @@ def test_a_space_without_tables_is_refused():
         space_table("autoformer_tiny", "untrained", key=KEY)
 
 
+@pytest.mark.slow
 def test_tasks_of_a_table_have_coresets_of_their_own(short, data_dir):
     table = space_table("nasbench201", "untrained", key=KEY, directory=data_dir)
     seen = dict(zip(table.tasks, table.mask.sum(axis=(1, 2)), strict=True))

@@ -125,6 +125,7 @@ def test_a_member_is_the_same_in_any_ensemble():
     np.testing.assert_allclose(history.loss[0, :10], trained()[1].loss[0, :10], rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_weights_of_the_best_epoch_are_kept_and_patience_ends_the_training():
     training = replace(SHORT, patience=3, learning_rate=0.5)
     predictor, history = train_predictor(TABLE, held_out=["images 2"], **{**LEARNING, "training": training})

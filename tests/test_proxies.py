@@ -194,6 +194,7 @@ def search(fitness, params, root=0, **settings):
     return ed.search("ednag", benchmark, seeds=2, root=root, **settings)
 
 
+@pytest.mark.slow
 def test_search_for_parameters_finds_a_large_network_and_equal_fitnesses_share_one_program(compilations):
     result = search(ProxyFitness("nasbench201"), ())
     largest = num_parameters(build("nasbench201", [3] * 6, num_classes=10))

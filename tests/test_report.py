@@ -70,6 +70,7 @@ def test_cliffs_delta_of_disjoint_groups_is_one_and_of_a_group_with_itself_zero(
     assert report.cliffs_delta(a, a) == 0
 
 
+@pytest.mark.slow
 def test_effects_are_above_zero_where_the_first_is_better(results):
     at = [result.curve[:, 4] for result in results.values()]
     first, second = results.values()

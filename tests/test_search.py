@@ -54,6 +54,7 @@ def test_any_range_of_seeds_gives_the_same_seeds(bumpy, result):
     assert other.best_arch != result.best_arch or not np.array_equal(other.queries, result.queries)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY_STRATEGY)
 def test_every_strategy_spends_its_budget_by_default(name):
     benchmark = ed.load_benchmark("nasbench201", dataset="cifar10")
@@ -139,6 +140,7 @@ EXPECTED = {
 DATASETS = ["cifar10", *(pytest.param(name, marks=pytest.mark.slow) for name in EXPECTED if name != "cifar10")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_paper_preset_does_what_the_published_recipe_does(dataset, data_dir):
     """All of seeds 0..99, test accuracy as oracle: docs/method.md, section 4."""
@@ -150,6 +152,7 @@ def test_paper_preset_does_what_the_published_recipe_does(dataset, data_dir):
     assert 430 <= found.queries.mean() <= 570
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_default_preset_is_at_least_the_paper_preset_at_every_budget(dataset):
     """With 30 seeds: shares are apart by 13 points at the least, most by 50 and more."""

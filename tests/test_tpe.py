@@ -103,6 +103,7 @@ def test_what_was_asked_before_is_passed_over_however_good():
         assert proposed.tolist() == [[2]]
 
 
+@pytest.mark.slow
 def test_where_all_candidates_were_asked_before_one_is_drawn_uniformly():
     space, config = ed.CategoricalSpace("three", choices=(3,)), ed.TPEConfig(num_steps=4, num_initial=3)
     state = state_of(space, np.array([[0], [1], [2]]), [9.0, 1.0, 1.0], config.num_queries)
@@ -124,6 +125,7 @@ def test_choices_that_did_not_matter_are_not_counted():
         assert matters.min() < SHORT.num_queries
 
 
+@pytest.mark.slow
 def test_it_finds_the_best_of_independent_choices():
     """Accuracy adds up over 8 choices of 4 values: one of 65,536 is the best, and random search finds none."""
     space = ed.CategoricalSpace("bandits", choices=(4,) * 8)

@@ -210,6 +210,7 @@ def test_probabilities_do_not_depend_on_the_batch():
 # -------------------------------------------------------------------------------------------- a whole training
 
 
+@pytest.mark.slow
 def test_a_network_learns_and_its_folder_says_all_about_it(folder, reports):
     assert {path.name for path in folder.iterdir()} == {
         "architecture.json",
@@ -362,6 +363,7 @@ def test_a_folder_that_cannot_be_written_is_said_before_training(tmp_path):
         train_network(SPACE, CELL, CORNERS, tmp_path / "file" / "out", network=TINY, config=SHORT)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said_and_the_training_goes_on_afterwards(folder, tmp_path, monkeypatch):
     out, saves = tmp_path / "out", []
     save = ocp.CheckpointManager.save
@@ -494,6 +496,7 @@ def test_images_that_do_not_fit_are_refused(folder, tmp_path):
         classify_folder(wide, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_folder_of_files_is_classified_at_any_depth(folder, tmp_path):
     place = tmp_path / "loose"
     (place / "deep" / "deeper").mkdir(parents=True)
