@@ -85,8 +85,8 @@ generate-digits: install  ## Generated architectures, trained, against random on
 	$(BIN)/python experiments/generate_digits.py --out $(OUT)/generate_digits
 	$(BIN)/python docs/collect_results.py $(OUT)
 
-bench: install  ## Speed, beside its baselines.
-	$(BIN)/python perf/run.py
+bench: install  ## Speed, beside its baselines; PARTS="predictor meta" measures some of engine, denoise, online, predictor, meta.
+	$(BIN)/python perf/run.py $(PARTS)
 
 readme: install  ## Puts the results of a finished reproduce-nb201 into the README.
 	$(BIN)/python docs/update_readme.py $(OUT)/nb201/results.json
