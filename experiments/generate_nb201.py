@@ -106,10 +106,9 @@ def rows_of(dataset: str, seeds: int, out: Path, directory: Path | None, smoke: 
         if selection == SELECTIONS[0]:
             first = jnp.asarray(archs[0])
     for budget in BUDGETS[:1] if smoke else BUDGETS:
-        for how, initial in (("and ednag_online", first), ("ednag_online alone", None)):
-            config = dataclasses.replace(
-                ed.OnlineConfig.for_budget(budget, benchmark.space.size), first=initial
-            )
+        alone_config = ed.OnlineConfig.for_budget(budget, benchmark.space.size)
+        begun = dataclasses.replace(alone_config, first=first[: alone_config.num_initial])
+        for how, config in (("and ednag_online", begun), ("ednag_online alone", alone_config)):
             found = ed.search("ednag_online", benchmark, seeds=seeds, queries=budget, config=config)
             rows.append(row(dataset, how, budget, np.asarray(found.test_accuracy), test))
     return rows
