@@ -85,7 +85,7 @@ def run(
     require_writable(out / "parts")
     meta, draws, backbone = read_table(), 2 if smoke else DRAWS, SMOKE_BACKBONE if smoke else BACKBONE
     if smoke:
-        meta = meta.without([group for group in meta.groups if not group.startswith("digits")])
+        meta = meta.without([group for group in meta.groups if group.startswith("cifar")])
     table = task_table_of(meta, backbone, key=jax.random.key(0), directory=data_dir)
     about = Rounds(meta, table, out, backbone, smoke)
     first = (HEADER, told(about))
