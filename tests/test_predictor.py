@@ -1,7 +1,11 @@
 """The predictor: what it learns of, its network, file and checkpoints, and searches that use it."""
 
 import json
+import os
+import re
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -375,22 +379,35 @@ def altered(path):
     path.write_bytes(bytes(content))
 
 
+def damage(folder, change, name):
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    change(max(files, key=lambda path: path.stat().st_size) if name == "largest" else folder / name)
+
+
 @pytest.mark.parametrize(
     ("change", "name", "message"),
     [
         (altered, "largest", "checkpoint 3 in .* does not match its digest"),
-        (altered, "state/manifest.ocdbt", "state of checkpoint 3 in .* cannot be read"),
-        (cut, "state/manifest.ocdbt", "state of checkpoint 3 in .* cannot be read"),
         (cut, "about/metadata", "about of checkpoint 3 in .* cannot be read"),
         (Path.unlink, "about/metadata", "about of checkpoint 3 in .* cannot be read"),
     ],
 )
 def test_a_damaged_checkpoint_is_an_error(change, name, message, tmp_path):
-    folder = checkpoint(tmp_path)
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    change(max(files, key=lambda path: path.stat().st_size) if name == "largest" else folder / name)
+    damage(checkpoint(tmp_path), change, name)
     with pytest.raises(DataError, match=message):
         latest(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", [altered, cut])
+def test_a_damaged_state_is_an_error(change, tmp_path):
+    """In a process of its own, as orbax' threads go on to fail after it has raised."""
+    damage(checkpoint(tmp_path), change, "state/manifest.ocdbt")
+    script = f"import pathlib, test_predictor; test_predictor.latest(pathlib.Path({str(tmp_path)!r}))"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path])}
+    ended = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    assert ended.returncode
+    assert re.search("DataError: the state of checkpoint 3 in .* cannot be read", ended.stderr)
 
 
 # Searches
