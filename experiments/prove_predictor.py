@@ -7,7 +7,7 @@ All tasks of the meta-training data are told in four rounds. In each, the tasks 
 held out, and a predictor learns from those of the other six, one of which stops its training; groups share no
 image. Told is the rank correlation (Spearman) of predicted and measured accuracies of a task's
 cells, mean over tasks. Beside it: the same predictor without its set encoder ("blind"), the number of
-parameters, multiply-adds, SynFlow, and what one training of the cells tells of another one from another start.
+parameters, multiply-adds, SynFlow, and where cells were trained twice what one training tells of the other.
 Expected: 0.75 over all tasks. The second table is about the images that stand for a data set, chosen by K-means
 or at random.
 """
