@@ -1,6 +1,6 @@
 """Training of cells for the meta-training data: one at a time, and side by side.
 
-Command: `make bench`, or `python perf/meta.py`; about five minutes on 2 cores.
+Command: `make bench`, or `python perf/meta.py`; about ten minutes on 2 cores.
 
 Both ways run the program of `ednag_jax.meta.training`, with a quarter of the recipe's steps. The baseline is
 one cell at a time by `NasBench201Any`, which computes every operation on every edge and selects.
