@@ -9,7 +9,7 @@ import oracle
 import pytest
 
 import ednag_jax as ed
-from ednag_jax.denoise import ddim_step, denoise, estimate_x0, estimate_x0_floored, sigma
+from ednag_jax.denoise import ddim_step, denoise, effective_size, estimate_x0, estimate_x0_floored, sigma
 
 denoising = importlib.import_module("ednag_jax.denoise")  # the package has a function of that name
 N, D = 12, 7
@@ -97,6 +97,41 @@ def test_a_failed_individual_has_no_say_but_is_denoised():
 
 def test_one_individual_points_at_itself():
     np.testing.assert_allclose(estimate_x0(f32([[3.0, -1.0]]), f32([0.0]), 0.7), [[3.0, -1.0]])
+
+
+def plain_sizes(x, g, alpha_bar, floor=None):
+    """Effective sample size of the weights in (8), one individual a time, in float64."""
+    added, sizes = floor or 0.0, []
+    for row in x:
+        exponents = -np.sum((row - np.sqrt(alpha_bar) * x) ** 2, axis=1) / (2 * (1 - alpha_bar))
+        shift = exponents.max() if floor is None else 0.0
+        p = (g / g.max() + added) * (np.exp(exponents - shift) + added)
+        p /= p.sum()
+        sizes.append(1 / np.sum(p**2))
+    return sizes
+
+
+@pytest.mark.parametrize("floor", [None, 1e-9])
+@pytest.mark.parametrize("alpha_bar", ALPHAS)
+def test_effective_size_is_one_over_the_sum_of_squared_shares(population, alpha_bar, floor):
+    x, g = population
+    ours = effective_size(f32(x), f32(np.log(g)), alpha_bar, floor=floor)
+    np.testing.assert_allclose(ours, np.mean(plain_sizes(x, g, alpha_bar, floor)), rtol=2e-3)
+
+
+def test_effective_size_is_all_where_they_weigh_the_same_and_one_where_one_decides():
+    x = f32(np.ones((5, 2)))
+    assert effective_size(x, jnp.zeros(5), 0.5) == 5
+    assert effective_size(x, jnp.full(5, -jnp.inf), 0.5) == 5  # (no weight at all counts as equal ones)
+    assert effective_size(x, f32([0, *[-np.inf] * 4]), 0.5) == 1
+    assert effective_size(f32([[3.0]]), jnp.zeros(1), 0.5) == 1
+
+
+def test_effective_size_of_a_large_population_is_that_of_its_first_block(monkeypatch, population):
+    x, g = population
+    monkeypatch.setattr(denoising, "BLOCK_ROWS", 4)
+    ours = effective_size(f32(x), f32(np.log(g)), 0.3)
+    np.testing.assert_allclose(ours, np.mean(plain_sizes(x, g, 0.3)[:4]), rtol=2e-3)
 
 
 def test_sharp_kernel_near_the_end_keeps_distant_points_apart():

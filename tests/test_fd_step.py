@@ -6,6 +6,7 @@ import oracle
 import pytest
 
 import ednag_jax as ed
+from ednag_jax.denoise import effective_size
 from ednag_jax.fitness import log_weights
 
 CONFIG = ed.EvolveConfig(num_steps=5, population_size=8, diversity_rate=0.2, noise_scale=0.5)
@@ -46,6 +47,16 @@ def test_elites_survive(bumpy, start):
     after, info = ed.fd_step(jax.random.key(1), state, row, bumpy.params, problem=bumpy.problem, config=CONFIG)
     best = max(state.evaluation.fitness.max(), info.evaluation.fitness.max())
     assert after.evaluation.fitness[0] == best == after.best.fitness
+
+
+def test_a_step_says_how_wide_its_population_was_and_how_many_decided(bumpy, start):
+    state, row = start
+    _, info = fd_step(jax.random.key(1), state, row, bumpy.params, problem=bumpy.problem, config=CONFIG)
+    x = np.asarray(state.genotype, np.float64)
+    assert info.spread == pytest.approx(np.sqrt(np.mean((x - x.mean(axis=0)) ** 2)), rel=1e-5)
+    log_weight = log_weights(state.evaluation.fitness, CONFIG)
+    assert info.effective_size == pytest.approx(effective_size(state.genotype, log_weight, row.alpha_bar))
+    assert 1 < info.effective_size < 8
 
 
 def test_step_is_made_of_the_public_parts(bumpy, start):

@@ -20,13 +20,21 @@ def _dot(a: Array, b: Array) -> Array:
     return jnp.matmul(a, b, precision=Precision.HIGHEST)
 
 
-def _softmax_mean(
+def _softmax_weights(
     rows: Float[Array, "r d"], population: Float[Array, "n d"], bias: Float[Array, " n"], scale: Array
-) -> Float[Array, "r d"]:
-    """Returns softmax_j(scale * rows_i . population_j + bias_j) @ population, normalised after the product."""
+) -> Float[Array, "r n"]:
+    """Returns softmax_j(scale * rows_i . population_j + bias_j), not normalised: the greatest of a row is 1."""
     logits = scale * _dot(rows, population.T) + bias
-    weights = jnp.exp(logits - jnp.max(logits, axis=-1, keepdims=True))
-    return _dot(weights, population) / jnp.sum(weights, axis=-1, keepdims=True)
+    return jnp.exp(logits - jnp.max(logits, axis=-1, keepdims=True))
+
+
+def _bias_and_scale(
+    population: Float[Array, "n d"], log_weight: Float[Array, " n"], alpha_bar: Scalar
+) -> tuple[Float[Array, " n"], Array]:
+    """Returns what `_softmax_weights` takes for the weights of (8)."""
+    root = jnp.sqrt(alpha_bar)
+    scale = root / (1 - alpha_bar)
+    return _some_weight(log_weight) - 0.5 * root * scale * jnp.sum(population**2, axis=-1), scale
 
 
 def in_blocks(fn: Callable[[Array], Array], rows: Float[Array, "n d"]) -> Float[Array, "n e"]:
@@ -68,10 +76,13 @@ def estimate_x0_of(
     """Returns the clean sample that each of m samples points at, where the sum in (8) runs over a population
     that they need not belong to: an archive, say. Arguments as for `estimate_x0`.
     """
-    root = jnp.sqrt(alpha_bar)
-    scale = root / (1 - alpha_bar)
-    bias = _some_weight(log_weight) - 0.5 * root * scale * jnp.sum(population**2, axis=-1)
-    return in_blocks(lambda rows: _softmax_mean(rows, population, bias, scale), samples)
+    given = _bias_and_scale(population, log_weight, alpha_bar)
+
+    def mean(rows: Float[Array, "r d"]) -> Float[Array, "r d"]:
+        weights = _softmax_weights(rows, population, *given)
+        return _dot(weights, population) / jnp.sum(weights, axis=-1, keepdims=True)
+
+    return in_blocks(mean, samples)
 
 
 def _some_weight(log_weight: Float[Array, " n"]) -> Float[Array, " n"]:
@@ -93,19 +104,56 @@ def estimate_x0_floored(
     Where every kernel value vanishes the floor turns (8) into a mean weighted by fitness alone. g is
     scaled to a maximum of 1 first, which float32 needs.
     """
+
+    def mean(rows: Float[Array, "r d"]) -> Float[Array, "r d"]:
+        weights = _floored_weights(rows, population, log_weight, alpha_bar, floor=floor)
+        return _dot(weights, population) / (jnp.sum(weights, axis=-1, keepdims=True) + floor)
+
+    return in_blocks(mean, population)
+
+
+def _floored_weights(
+    rows: Float[Array, "r d"],
+    population: Float[Array, "n d"],
+    log_weight: Float[Array, " n"],
+    alpha_bar: Scalar,
+    *,
+    floor: Scalar,
+) -> Float[Array, "r n"]:
+    """Returns w_ij of `estimate_x0_floored` for some rows i."""
     root = jnp.sqrt(alpha_bar)
     log_weight = _some_weight(log_weight)
     weight = jnp.exp(log_weight - jnp.max(log_weight)) + floor
     norm = jnp.sum(population**2, axis=-1)
+    row_norm = jnp.sum(rows**2, axis=-1, keepdims=True)
+    distance = row_norm - 2 * root * _dot(rows, population.T) + root**2 * norm
+    kernel = jnp.exp(-0.5 / (1 - alpha_bar) * jnp.maximum(distance, 0.0))
+    return weight * (kernel + floor)
 
-    def mean(rows: Float[Array, "r d"]) -> Float[Array, "r d"]:
-        row_norm = jnp.sum(rows**2, axis=-1, keepdims=True)
-        distance = row_norm - 2 * root * _dot(rows, population.T) + root**2 * norm
-        kernel = jnp.exp(-0.5 / (1 - alpha_bar) * jnp.maximum(distance, 0.0))
-        weights = weight * (kernel + floor)
-        return _dot(weights, population) / (jnp.sum(weights, axis=-1, keepdims=True) + floor)
 
-    return in_blocks(mean, population)
+def effective_size(
+    population: Float[Array, "n d"],
+    log_weight: Float[Array, " n"],
+    alpha_bar: Scalar,
+    *,
+    floor: Scalar | None = None,
+) -> Float[Array, ""]:
+    """Returns over how many individuals the sum in (8) really runs: the effective sample size of its weights.
+
+    (sum_j w_ij)^2 / sum_j w_ij^2, the mean over i: n where all weigh the same, 1 where one decides. Where the
+    population is larger than `BLOCK_ROWS`, over that many of its individuals. Arguments as for `denoise`.
+
+    >>> round(float(effective_size(jnp.zeros((4, 1)), jnp.log(jnp.array([2.0, 1.0, 1.0, 0.0])), 0.5)), 3)
+    2.667
+    """
+    rows = population[:BLOCK_ROWS]
+    if floor is None:
+        weights = _softmax_weights(rows, population, *_bias_and_scale(population, log_weight, alpha_bar))
+    else:
+        weights = _floored_weights(rows, population, log_weight, alpha_bar, floor=floor)
+        weights /= jnp.max(weights, axis=-1, keepdims=True)  # a square of what is as small as the floor is 0
+    total, squares = jnp.sum(weights, axis=-1), jnp.sum(weights**2, axis=-1)
+    return jnp.mean(total**2 / squares)
 
 
 def sigma(alpha_bar: Scalar, alpha_bar_prev: Scalar, noise_scale: Scalar) -> Float[Array, ""]:

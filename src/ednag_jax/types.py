@@ -86,6 +86,11 @@ class StepInfo(NamedTuple):
     """Children that decode to no valid architecture."""
     num_failed: Int[Array, "*t"]
     """Valid architectures whose evaluation was NaN or infinite."""
+    effective_size: Float[Array, "*t"]
+    """Over how many individuals the sum in (8) ran, see `denoise.effective_size`; NaN where there was none."""
+    spread: Float[Array, "*t"]
+    """Of the genotypes that the step began with: root mean square of their numbers about the mean genotype, 1
+    for N(0, I); NaN where the method has none."""
 
 
 class Trace(NamedTuple):
