@@ -13,6 +13,7 @@ LAYERS = [
     "pareto",
     "hypervolume",
     "queries",
+    "diagnostics",
     "storage",
     "processes",
     "figures",

@@ -65,6 +65,9 @@ class Result:
     table dominates, or where the benchmark is no table in the product of the objectives' units."""
     reference: dict[str, float] | None = None
     """Objective -> where its hypervolume begins: the worst value in the table, unless the user gave another."""
+    diagnostics: dict[str, Float[np.ndarray, " t"]] | None = None
+    """Name -> its value at each step, the mean over the seeds that had queries left: `diagnostics.DIAGNOSTICS`
+    says what they are. None where the method has no population of genotypes, and in files from before."""
 
     @property
     def at_optimum(self) -> np.ndarray:
@@ -114,6 +117,9 @@ class Result:
         for name in ("queries", "num_invalid", "num_failed"):
             if name in fields:
                 fields[name] = np.array(fields[name], np.int64)
+        if fields.get("diagnostics") is not None:
+            stored_steps = fields["diagnostics"].items()
+            fields["diagnostics"] = {name: np.array(values, np.float64) for name, values in stored_steps}
         return cls(**fields)
 
 

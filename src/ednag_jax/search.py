@@ -17,6 +17,7 @@ from jaxtyping import Float, Key
 from ednag_jax.benchmarks import Benchmark
 from ednag_jax.benchmarks.base import TRUE_COLUMN
 from ednag_jax.config import check_choice, check_range
+from ednag_jax.diagnostics import step_diagnostics
 from ednag_jax.evolve import EDNAG, evolve_seeds, seed_keys
 from ednag_jax.feasibility import is_feasible
 from ednag_jax.objectives import ACCURACY, Goal, checked_goal, front_outcome, goal_optimum, posed
@@ -174,6 +175,7 @@ def _outcome(trace: Trace, benchmark: Benchmark, goal: Goal, budget: int | None)
         "curve": curve,
         "num_invalid": invalid.sum(axis=1),
         "num_failed": failed.sum(axis=1),
+        "diagnostics": step_diagnostics(trace, logs, budget),
         **front_outcome(evaluation, logs, benchmark, goal, length),
     }
 
