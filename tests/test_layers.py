@@ -40,6 +40,7 @@ LAYERS = [
     "result",
     "objectives",
     "search",
+    "ask_tell",
     "compare",
     "report",
     "plots",

@@ -1,5 +1,6 @@
 """EDNAG in JAX: neural architecture generation by fitness-guided denoising, many seeds in one compiled call."""
 
+from ednag_jax.ask_tell import AskTell, Proposal, Told
 from ednag_jax.benchmarks import BENCHMARKS, Benchmark, benchmark_from_table_file, load_benchmark
 from ednag_jax.config import (
     BananasConfig,
@@ -35,6 +36,7 @@ __all__ = [
     "SPACES",
     "STRATEGIES",
     "Architecture",
+    "AskTell",
     "BananasConfig",
     "Benchmark",
     "CategoricalSpace",
@@ -47,6 +49,7 @@ __all__ = [
     "LocalSearchConfig",
     "OnlineConfig",
     "Problem",
+    "Proposal",
     "RandomSearchConfig",
     "RegularizedEvolutionConfig",
     "ReinforceConfig",
@@ -57,6 +60,7 @@ __all__ = [
     "StepInfo",
     "Strategy",
     "TPEConfig",
+    "Told",
     "Trace",
     "TrainingConfig",
     "benchmark_from_table_file",
