@@ -31,6 +31,7 @@ LAYERS = [
     "meta",
     "training",
     "predictor",
+    "score",
     "fitness",
     "variation",
     "selection",

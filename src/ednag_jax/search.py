@@ -24,7 +24,7 @@ from ednag_jax.objectives import ACCURACY, Goal, checked_goal, front_outcome, go
 from ednag_jax.problem import Problem
 from ednag_jax.queries import QueryLog, best_so_far, failures, flatten_trace, incumbents, query_log
 from ednag_jax.result import Result
-from ednag_jax.strategies import STRATEGIES
+from ednag_jax.strategies import METHODS
 from ednag_jax.types import Params, Strategy, Trace
 
 REPORTED_PACKAGES = ("ednag-jax", "jax", "jaxlib", "numpy")
@@ -48,7 +48,7 @@ def search(
     them once it met one within.
 
     Args:
-        strategy: a name of `STRATEGIES`, such as `ednag`, `ednag_online`, `random_search` or `tpe`.
+        strategy: a name of `STRATEGIES`, such as `ednag`, `ednag_online` or `tpe`, or of `GUIDED_STRATEGIES`.
         benchmark: from `load_benchmark` or `Benchmark.from_table`.
         seeds: how many (0 .. seeds-1), or a range of them.
         queries: budget of distinct architectures per seed: what a seed would do after spending it is cut off.
@@ -69,7 +69,7 @@ def search(
     >>> search("local_search", table, seeds=2).best_arch
     ['2-2', '2-2']
     """
-    check_choice("strategy", strategy, tuple(STRATEGIES))
+    check_choice("strategy", strategy, tuple(METHODS))
     numbers = range(seeds) if isinstance(seeds, int) else seeds
     check_range("seeds", len(numbers), 1)
     if queries is not None:
@@ -78,7 +78,7 @@ def search(
     if config is None:
         config = default_config(strategy, queries, benchmark.space.size, len(goal.objectives))
     _check_able(strategy, config, goal)
-    keys, method = seed_keys(numbers, root=root), STRATEGIES[strategy].strategy
+    keys, method = seed_keys(numbers, root=root), METHODS[strategy].strategy
     problem, params = posed(benchmark, goal)
     trace, *seconds = run_timed(keys, params, problem=problem, config=config, strategy=method)
     return Result(
@@ -98,7 +98,7 @@ def search(
 
 def default_config(strategy: str, queries: int | None, size: int, num_objectives: int = 1) -> Any:
     """Returns a strategy's own settings, long enough to spend the budget in a space of that size."""
-    wanted = STRATEGIES[strategy].config
+    wanted = METHODS[strategy].config
     if num_objectives > 1 and hasattr(wanted, "for_front"):
         return wanted.for_front(queries, size)
     return wanted() if queries is None else wanted.for_budget(queries, size)
@@ -106,11 +106,11 @@ def default_config(strategy: str, queries: int | None, size: int, num_objectives
 
 def _check_able(strategy: str, config: Any, goal: Goal) -> None:
     """Raises ValueError where settings are another strategy's, or objectives too many for this one."""
-    wanted = STRATEGIES[strategy].config
+    wanted = METHODS[strategy].config
     if not isinstance(config, wanted):
         raise ValueError(f"{strategy} takes a {wanted.__name__}, got a {type(config).__name__}")
-    if len(goal.objectives) > 1 and not STRATEGIES[strategy].strategy.several_objectives:
-        able = ", ".join(name for name, entry in STRATEGIES.items() if entry.strategy.several_objectives)
+    if len(goal.objectives) > 1 and not METHODS[strategy].strategy.several_objectives:
+        able = ", ".join(name for name, entry in METHODS.items() if entry.strategy.several_objectives)
         asked = ", ".join(goal.objectives)
         raise ValueError(f"{strategy} searches for accuracy alone, got objectives {asked}; use one of {able}")
 

@@ -13,13 +13,23 @@ from ednag_jax.config.meta import MetaConfig
 from ednag_jax.config.model_based import BananasConfig, GPBOConfig
 from ednag_jax.config.online import OnlineConfig
 from ednag_jax.config.predictor import PredictorConfig, PredictorTrainingConfig
+from ednag_jax.config.score import (
+    SCORE_PRESETS,
+    DiffusionNAGConfig,
+    SamplingConfig,
+    ScoreConfig,
+    ScorePreset,
+    ScoreTrainingConfig,
+)
 from ednag_jax.config.training import TrainingConfig
 
 __all__ = [
     "ENCODINGS",
     "MAPPINGS",
     "PRESETS",
+    "SCORE_PRESETS",
     "BananasConfig",
+    "DiffusionNAGConfig",
     "EvolveConfig",
     "GPBOConfig",
     "LocalSearchConfig",
@@ -30,6 +40,10 @@ __all__ = [
     "RandomSearchConfig",
     "RegularizedEvolutionConfig",
     "ReinforceConfig",
+    "SamplingConfig",
+    "ScoreConfig",
+    "ScorePreset",
+    "ScoreTrainingConfig",
     "StepsConfig",
     "Swept",
     "TPEConfig",

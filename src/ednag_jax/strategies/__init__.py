@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from ednag_jax.config import (
     BananasConfig,
+    DiffusionNAGConfig,
     EvolveConfig,
     GPBOConfig,
     LocalSearchConfig,
@@ -17,6 +18,7 @@ from ednag_jax.config import (
 )
 from ednag_jax.evolve import EDNAG
 from ednag_jax.strategies.bananas import BANANAS
+from ednag_jax.strategies.diffusion_nag import DIFFUSION_NAG
 from ednag_jax.strategies.ednag_online import EDNAG_ONLINE
 from ednag_jax.strategies.gp_bo import GP_BO
 from ednag_jax.strategies.local_search import LOCAL_SEARCH
@@ -49,4 +51,10 @@ STRATEGIES: dict[str, Entry] = {
     )
 }
 
-__all__ = ["STRATEGIES", "Entry"]
+GUIDED_STRATEGIES: dict[str, Entry] = {DIFFUSION_NAG.name: Entry(DIFFUSION_NAG, DiffusionNAGConfig)}
+"""On the same contract, but apart: they need one space, and a benchmark that carries a trained generator, which
+no table does. So they are left out where every strategy is tried on every benchmark."""
+METHODS = {**STRATEGIES, **GUIDED_STRATEGIES}
+"""All that `ednag_jax.search` takes."""
+
+__all__ = ["GUIDED_STRATEGIES", "METHODS", "STRATEGIES", "Entry"]
