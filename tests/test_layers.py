@@ -45,6 +45,7 @@ LAYERS = [
     "compare",
     "report",
     "plots",
+    "reports",
     "cell_layout",
     "cell_plots",
     "generate",

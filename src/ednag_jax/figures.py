@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -13,7 +15,15 @@ from ednag_jax.storage import write_atomic
 
 # Okabe and Ito's colours, which colour-blind readers tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+DASHES = ("-", "--", ":", "-.")
 DPI = 120
+
+
+def line_styles() -> Iterator[dict[str, Any]]:
+    """Yields colour and dash of one line after the other: every colour once, then all again in other dashes."""
+    for dash in DASHES:
+        for colour in COLOURS:
+            yield {"color": colour, "linestyle": dash}
 
 
 def save(figure: Figure, path: str | Path) -> Path:

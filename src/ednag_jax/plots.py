@@ -3,38 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ednag_jax.figures import COLOURS, new_figure
+from ednag_jax.figures import COLOURS, line_styles, new_figure
 from ednag_jax.figures import save as save
 from ednag_jax.result import Result
 
-REGRET_FLOOR = 1e-3
-"""Regret at and below the tolerance of "at the optimum" is drawn here, on a logarithmic axis."""
 
-
-def band(axes: Axes, x: np.ndarray, values: Float[np.ndarray, "s x"], label: str, colour: str) -> None:
+def band(
+    axes: Axes, x: np.ndarray, values: Float[np.ndarray, "s x"], label: str, style: Mapping[str, Any]
+) -> None:
     """Draws the mean over seeds and the band between the 10th and 90th percentile, from the first number on."""
     known = ~np.isnan(values).all(axis=0)
     x, values = x[known], values[:, known]
     if known.any():  # else no seed met the constraints
         low, high = np.nanpercentile(values, (10, 90), axis=0)
-        axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
-    axes.plot(x, np.nanmean(values, axis=0), color=colour, label=label, linewidth=1.6)
+        axes.fill_between(x, low, high, color=style["color"], alpha=0.15, linewidth=0)
+    axes.plot(x, np.nanmean(values, axis=0), label=label, linewidth=1.6, **style)
 
 
 def progress_by_queries(groups: Mapping[str, Mapping[str, Result]]) -> Figure:
-    """Returns one panel a data set: regret after q queries, or accuracy where the optimum is not known."""
+    """Returns one panel a data set: regret after q queries, or accuracy where the optimum is not known.
+
+    On the logarithmic axis a regret within the tolerance of "at the optimum" is drawn as the tolerance.
+    """
     figure, panels = new_figure(len(groups))
     for axes, (title, results) in zip(panels, groups.items(), strict=True):
         optimum = next(iter(results.values())).benchmark["optimum"]
-        for colour, (label, result) in zip(COLOURS, results.items(), strict=False):
-            curve = result.curve if optimum is None else np.maximum(optimum - result.curve, REGRET_FLOOR)
-            band(axes, np.arange(1, curve.shape[1] + 1), curve, label, colour)
+        for style, (label, result) in zip(line_styles(), results.items(), strict=False):
+            curve = result.curve if optimum is None else np.maximum(optimum - result.curve, result.tolerance)
+            band(axes, np.arange(1, curve.shape[1] + 1), curve, label, style)
         axes.set(title=title, xlabel="distinct architectures queried")
         axes.set_ylabel("best so far" if optimum is None else "regret to the table's best")
         axes.set_yscale("linear" if optimum is None else "log")
@@ -46,8 +49,8 @@ def hypervolume_by_queries(groups: Mapping[str, Mapping[str, Float[np.ndarray, "
     """Returns one panel a group: what is missing of the table's hypervolume after q queries, by method."""
     figure, panels = new_figure(len(groups))
     for axes, (title, curves) in zip(panels, groups.items(), strict=True):
-        for colour, (label, curve) in zip(COLOURS, curves.items(), strict=False):
-            band(axes, np.arange(1, curve.shape[1] + 1), 1 - curve, label, colour)
+        for style, (label, curve) in zip(line_styles(), curves.items(), strict=False):
+            band(axes, np.arange(1, curve.shape[1] + 1), 1 - curve, label, style)
         axes.set(title=title, xlabel="distinct architectures queried", yscale="log")
         axes.set_ylabel("missing share of the hypervolume")
     panels[0].legend(frameon=False, fontsize=8, title="line: mean, band: 10-90 % of seeds")

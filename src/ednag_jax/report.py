@@ -102,9 +102,10 @@ def effects_at(results: Sequence[Result], queries: int) -> list[float]:
     return [cliffs_delta(at[0], other) for other in at[1:]]
 
 
-def plus_minus(summary: Summary) -> tuple[str, str]:
+def plus_minus(summary: Summary, decimals: int = 2) -> tuple[str, str]:
     """Returns `mean ± std` and the half width of the 95 % confidence interval."""
-    return f"{summary.mean:.2f} ± {summary.std:.2f}", f"± {summary.ci95:.2f}"
+    mean, std, half = (f"{value:.{decimals}f}" for value in summary[:3])
+    return f"{mean} ± {std}", f"± {half}"
 
 
 RESULT_HEADER = (

@@ -91,9 +91,17 @@ class Result:
         """Returns which accuracies are the table's best, within the tolerance; ValueError if unknown."""
         if self.benchmark["optimum"] is None:
             raise ValueError(f"the optimum of benchmark {self.benchmark['name']!r} is not known")
-        is_percent = self.benchmark["unit"].startswith("percent")
-        tolerance = OPTIMUM_TOLERANCE if is_percent else OPTIMUM_TOLERANCE / 100
-        return accuracy >= self.benchmark["optimum"] - tolerance
+        return accuracy >= self.benchmark["optimum"] - self.tolerance
+
+    @property
+    def is_percent(self) -> bool:
+        """Whether accuracies are in percent, so that two decimals tell them apart."""
+        return bool(self.benchmark["unit"].startswith("percent"))
+
+    @property
+    def tolerance(self) -> float:
+        """How near to the optimum an accuracy is at it."""
+        return OPTIMUM_TOLERANCE if self.is_percent else OPTIMUM_TOLERANCE / 100
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the result as plain lists and numbers; NaN becomes None."""

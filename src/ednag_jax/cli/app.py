@@ -12,6 +12,7 @@ from ednag_jax.cli.data import data, import_official, list_all
 from ednag_jax.cli.generate import generate, predict
 from ednag_jax.cli.meta import meta
 from ednag_jax.cli.predictor import predictor
+from ednag_jax.cli.report import report
 from ednag_jax.cli.reproduce import reproduce
 from ednag_jax.cli.search import search
 
@@ -24,6 +25,7 @@ app.command(name="predict")(predict)
 app.command(name="meta")(meta)
 app.command(name="predictor")(predictor)
 app.command(name="reproduce")(reproduce)
+app.command(name="report")(report)
 app.command(name="list")(list_all)
 app.command(name="data")(data)
 app.command(name="import")(import_official)
