@@ -31,6 +31,19 @@ def test_ddpm_follows_the_product_of_one_minus_beta():
     assert np.max(np.abs(np.sqrt(values) - np.sqrt(product))) < 0.0065
 
 
+def test_geometric_falls_by_the_same_factor_each_step():
+    values = alpha_bar_values("geometric", 100)[1:-1]
+    noise = np.sqrt((1 - values) / values)
+    np.testing.assert_allclose(noise[[0, -1]], [1e-3, 30], rtol=1e-6)
+    np.testing.assert_allclose(noise[1:] / noise[:-1], 30_000 ** (1 / 97), rtol=1e-6)
+
+
+def test_geometric_is_told_apart_from_no_noise_in_float32():
+    rows = make_schedule("geometric", 2000)
+    assert np.all(rows.alpha_bar < 1)
+    assert np.all(np.diff(rows.alpha_bar) >= 0)
+
+
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_rows_run_from_noise_to_data(name):
     rows = make_schedule(name, 10)
@@ -43,7 +56,7 @@ def test_rows_run_from_noise_to_data(name):
 
 
 def test_errors_name_what_is_allowed():
-    with pytest.raises(ValueError, match=r"cosine, linear, ddpm, got 'sigmoid'"):
+    with pytest.raises(ValueError, match=r"cosine, linear, ddpm, geometric, got 'sigmoid'"):
         make_schedule("sigmoid", 10)
     with pytest.raises(ValueError, match="at least 2, got 1"):
         make_schedule("cosine", 1)
