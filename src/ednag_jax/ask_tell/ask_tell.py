@@ -59,7 +59,7 @@ class AskTell:
         self,
         space: SearchSpace,
         config: Any,
-        key: KeyArray,
+        key: jax.Array,
         *,
         strategy: Strategy | None = None,
         ahead: int = 0,
