@@ -54,11 +54,11 @@ def step_diagnostics(
     return {name: total[:num_steps] / count[:num_steps] for name, total in means.items()}
 
 
-def distinct(ids: Int[np.ndarray, "*s n"], queried: Bool[np.ndarray, "*s n"]) -> Int[np.ndarray, "*s"]:
+def distinct(ids: Int[np.ndarray, "*s t n"], queried: Bool[np.ndarray, "*s t n"]) -> Int[np.ndarray, "*s t"]:
     """Returns how many different architectures n children are; what is not valid is none.
 
-    >>> int(distinct(np.array([7, 7, 3, 5]), np.array([True, True, True, False])))
-    2
+    >>> distinct(np.array([[7, 7, 3, 5]]), np.array([[True, True, True, False]]))
+    array([2])
     """
     lowest = np.iinfo(ids.dtype).min  # no index, and 1 in 2^64 hashes
     order = np.sort(np.where(queried, ids, lowest), axis=-1)

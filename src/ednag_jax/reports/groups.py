@@ -115,7 +115,7 @@ def at_seeds(result: Result, seeds: Sequence[int]) -> np.ndarray:
     return result.best_accuracy[[place[seed] for seed in seeds]]
 
 
-def filled(*values: Float[np.ndarray, " s"]) -> list[Float[np.ndarray, " s"]]:
+def filled(*values: Float[np.ndarray, "_"]) -> list[Float[np.ndarray, "_"]]:
     """Returns the values with the lowest of all in place of NaN; 0 where all are NaN."""
     known = np.concatenate(values)
     worst = np.nanmin(known) if not np.isnan(known).all() else 0.0

@@ -21,8 +21,9 @@ class Run(NamedTuple):
     """A finished run."""
 
     label: str
-    path: Path
     result: Result
+    path: Path | None = None
+    """Its file, where it was read from one."""
 
 
 def read_runs(paths: Sequence[str | Path]) -> list[Run]:
@@ -65,7 +66,7 @@ def runs_of(path: Path) -> list[Run]:
     """
     content = _parsed(path)
     if _is_result(content):
-        return [Run(_label_of_file(path, content), path, _result(content, path))]
+        return [Run(_label_of_file(path, content), _result(content, path), path)]
     stored = content.get("results") if isinstance(content, dict) else None
     if not isinstance(stored, dict) or not stored:
         raise DataError(f"{str(path)!r} is no result of a search; give what `ednag search --out` wrote")
@@ -74,7 +75,7 @@ def runs_of(path: Path) -> list[Run]:
         raise DataError(
             f"{str(path)!r}: {others[0]!r} is no result of a search, so the file cannot be compared"
         )
-    return [Run(_label_of_key(key, value), path, _result(value, path)) for key, value in stored.items()]
+    return [Run(_label_of_key(key, value), _result(value, path), path) for key, value in stored.items()]
 
 
 def _parsed(path: Path) -> Any:
@@ -153,7 +154,7 @@ def with_distinct_labels(runs: Sequence[Run]) -> list[Run]:
 
 def _by_folder(run: Run, number: int) -> str:
     del number
-    return f"{run.label} ({run.path.parent.name})"
+    return run.label if run.path is None else f"{run.label} ({run.path.parent.name})"
 
 
 def _by_number(run: Run, number: int) -> str:

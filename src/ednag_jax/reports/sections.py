@@ -224,7 +224,7 @@ def _run_row(run: Run) -> list[str]:
     return [
         run.label,
         " ".join(filter(None, (about["name"], about["dataset"], str(about["metric"])))),
-        f"{run.path.parent.name}/{run.path.name}",
+        NOTHING if run.path is None else f"{run.path.parent.name}/{run.path.name}",
         result.strategy,
         seeds_in_words(result.seeds),
         NOTHING if result.budget is None else str(result.budget),

@@ -41,12 +41,18 @@ def as_svg(figure: Figure, *, name: str, text: str) -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r' d="[^"]*"', lambda path: DECIMALS.sub(r"\1", path.group()), svg)
-    svg = re.sub(r'\bid="', f'id="{name}-', svg)
-    svg = re.sub(r'href="#', f'href="#{name}-', svg)
-    svg = re.sub(r"url\(#", f"url(#{name}-", svg)
+    svg = _numbered(svg, name)
     for number, colour in enumerate(COLOURS):
         svg = re.sub(colour, f"var(--line-{number})", svg, flags=re.IGNORECASE)
     return re.sub(r"<svg [^>]*>", lambda tag: _opened(tag.group(), name, text), svg, count=1)
+
+
+def _numbered(svg: str, name: str) -> str:
+    """Returns the same with ids `NAME-0`, `NAME-1`, ..: matplotlib's differ from one process to the next."""
+    ids = {old: f"{name}-{number}" for number, old in enumerate(re.findall(r'\bid="([^"]*)"', svg))}
+    svg = re.sub(r'\bid="([^"]*)"', lambda found: f'id="{ids[found[1]]}"', svg)
+    svg = re.sub(r'href="#([^"]*)"', lambda found: f'href="#{ids[found[1]]}"', svg)
+    return re.sub(r"url\(#([^)]*)\)", lambda found: f"url(#{ids[found[1]]})", svg)
 
 
 def _opened(tag: str, name: str, text: str) -> str:
