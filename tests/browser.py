@@ -141,5 +141,7 @@ class Page:
     def screenshot(self, path: Path) -> Path:
         """Writes a picture of the whole page, however long."""
         asked = {"format": "png", "captureBeyondViewport": True}
-        path.write_bytes(base64.b64decode(self._browser.send("Page.captureScreenshot", self._session, **asked)["data"]))
+        path.write_bytes(
+            base64.b64decode(self._browser.send("Page.captureScreenshot", self._session, **asked)["data"])
+        )
         return path

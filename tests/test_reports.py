@@ -7,6 +7,7 @@ import re
 import struct
 import sys
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -180,7 +181,7 @@ def test_test_accuracy_of_a_run_that_is_cut_is_known_only_where_its_best_stays_t
         ({"benchmark": {"table_hash": "cd" * 32}}, "another table"),
         ({"benchmark": {"metric": "test", "oracle": "test accuracy"}}, "another metric"),
         ({"benchmark": {"epochs": 200}}, "another number of epochs"),
-        ({"constraints": {"latency": 0.1}}, "another constraints"),
+        ({"constraints": {"latency": 0.1}}, "another set of constraints"),
     ],
 )
 def test_runs_that_saw_something_else_are_reported_apart_and_it_is_said_why(changes, word):
@@ -593,6 +594,29 @@ def test_without_the_extra_it_is_said_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     with pytest.raises(ValueError, match=r"needs tensorboardX: pip install 'ednag-jax\[tensorboard\]'"):
         reports.write_tensorboard(runs_of(a=made()), tmp_path)
+
+
+# --- the docs
+
+PAGE = (Path(__file__).parents[1] / "docs" / "reports.md").read_text()
+
+
+@pytest.mark.slow
+def test_the_page_in_the_docs_runs_as_printed(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("tensorboardX")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("EDNAG_DATA_DIR", raising=False)
+    commands = re.findall(r"^ednag (.*)$", PAGE, re.MULTILINE)
+    assert len(commands) == 5
+    for command in commands:
+        assert cli.main(command.split()) == 0
+    assert "Mean ranks" in capsys.readouterr().out
+    assert "Population" in Path("report/report.html").read_text()
+    assert len(list(Path("logs").glob("*/*/events*"))) == 3
+    (example,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    exec(example, {})
+    assert "Against random_search" in capsys.readouterr().out
+    assert "after 50 queries" in Path("report_50/report.html").read_text()
 
 
 # --- a real browser

@@ -14,7 +14,7 @@ DIAGNOSTICS = {
     "effective_size": "individuals that decide in (8)",
     "spread": "spread of the genotypes",
     "distinct_share": "share of distinct children",
-    "new_share": "share of children never asked before",
+    "new_share": "share of new children",
     "invalid_share": "share of invalid children",
 }
 """Name in a result -> what a reader is told that it is."""

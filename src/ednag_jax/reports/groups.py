@@ -157,13 +157,13 @@ def _apart(results: Sequence[Result]) -> list[list[str]]:
 
 def _differing(result: Result, others: Sequence[Result]) -> str:
     """Returns in what the runs on one data set differ, so that they are no comparison."""
-    words = {"metric": "metric", "epochs": "number of epochs", "table_hash": "table", "optimum": "optimum"}
+    words = {"metric": "metric", "epochs": "number of epochs", "table_hash": "table"}
     found = [
         w for key, w in words.items() if any(r.benchmark.get(key) != result.benchmark.get(key) for r in others)
     ]
-    asked = {"objectives": "objectives", "constraints": "constraints", "reference": "reference"}
+    asked = {"objectives": "set of objectives", "constraints": "set of constraints"}
     found += [w for key, w in asked.items() if any(getattr(r, key) != getattr(result, key) for r in others)]
-    return " and ".join(found[:2])
+    return " and ".join(found) or "optimum or reference"
 
 
 def _about_seeds(runs: Mapping[str, Result]) -> list[str]:
