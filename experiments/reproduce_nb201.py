@@ -19,7 +19,7 @@ import numpy as np
 import ednag_jax as ed
 from ednag_jax import plots, report
 from ednag_jax.compare import BASELINES, EDNAG_DEFAULT, Part, nested, paper_recipe, search_parts
-from ednag_jax.search import run_timed
+from ednag_jax.many_seeds import run_timed
 from ednag_jax.storage import require_writable, write_atomic
 
 DATASETS = ("cifar10", "cifar100", "ImageNet16-120")

@@ -21,6 +21,7 @@ from timing import interleaved, seconds
 
 import ednag_jax as ed
 from ednag_jax import plots
+from ednag_jax.programs import compiled_evolve_seeds
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import oracle
@@ -58,10 +59,10 @@ def measure() -> dict[str, Any]:
     """Returns every figure of this file, seconds unless it is a ratio."""
     benchmark = ed.load_benchmark("nasbench201", dataset="cifar10")
     config = ed.EvolveConfig.preset("paper", dataset="cifar10")
-    arguments = {"problem": benchmark.problem, "config": config}
+    arguments: dict[str, Any] = {"problem": benchmark.problem, "config": config}
     table, keys = benchmark.params, ed.seed_keys(100)
     start = time.perf_counter()
-    ed.evolve_seeds.lower(keys, table, **arguments).compile()
+    compiled_evolve_seeds.lower(keys, table, **arguments).compile()
     compile_seconds = time.perf_counter() - start
     space = benchmark.space.with_encoding("padded")
     floor = jax.jit(lambda keys, table: floor_loop(keys, table, config=config, space=space))

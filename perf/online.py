@@ -19,7 +19,7 @@ from typing import Any
 from timing import interleaved
 
 import ednag_jax as ed
-from ednag_jax.search import run_timed
+from ednag_jax.many_seeds import run_timed
 
 SEEDS, QUERIES = 100, 300
 STRATEGIES = ("ednag_online", "tpe")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import ednag_jax as ed
-from ednag_jax.search import _PROGRAMS
+from ednag_jax.programs import _PROGRAMS
 
 COMPILE_EVENT = "/jax/core/compile/backend_compile_duration"
 COSTLY_STRATEGIES = ("bananas", "gp_bo")

@@ -84,6 +84,18 @@ def test_a_seed_is_the_same_alone_and_in_any_batch(case):
     np.testing.assert_array_equal(together.initial.arch_id[3], alone.initial.arch_id)
 
 
+@pytest.mark.slow
+def test_a_run_cut_into_chunks_is_bitwise_the_whole_one(case, tmp_path):
+    """Kept on disk between them; what is killed, damaged or refused there is in test_resume.py."""
+    params, arguments = case
+    num_steps = jax.eval_shape(arguments["config"].rows).step.shape[0]
+    every = num_steps - num_steps // 3  # the last chunk is shorter
+    whole = ed.evolve_seeds(ed.seed_keys(SEEDS), params, **arguments)
+    cut = ed.evolve_seeds(ed.seed_keys(SEEDS), params, **arguments, checkpoint=tmp_path, every=every)
+    assert len(list((tmp_path / "trace").iterdir())) == 3
+    assert_same(whole, cut)
+
+
 def test_a_changed_key_changes_its_own_seed_only(case):
     params, arguments = case
     keys = ed.seed_keys(SEEDS)

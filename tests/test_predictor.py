@@ -1,11 +1,7 @@
 """The predictor: what it learns of, its network, file and checkpoints, and searches that use it."""
 
 import json
-import os
-import re
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -364,7 +360,9 @@ def test_a_checkpoint_is_read_back_bitwise_and_a_save_that_was_killed_is_passed_
     assert epoch == 3
     for name, array in STATE.items():
         np.testing.assert_array_equal(state[name], array)
-    with pytest.raises(ValueError, match="another training: shape differ"):
+    with pytest.raises(
+        ValueError, match=r"another training: shape was \[2, 3\], now \[2, 4\]\. Choose another folder"
+    ):
         latest(tmp_path, {**ABOUT, "shape": (2, 4)})
 
 
@@ -385,29 +383,18 @@ def damage(folder, change, name):
 
 
 @pytest.mark.parametrize(
-    ("change", "name", "message"),
+    ("change", "name"),
     [
-        (altered, "largest", "checkpoint 3 in .* does not match its digest"),
-        (cut, "about/metadata", "about of checkpoint 3 in .* cannot be read"),
-        (Path.unlink, "about/metadata", "about of checkpoint 3 in .* cannot be read"),
+        (altered, "largest"),
+        (altered, "state/manifest.ocdbt"),
+        (cut, "largest"),
+        (Path.unlink, "state/manifest.ocdbt"),
     ],
 )
-def test_a_damaged_checkpoint_is_an_error(change, name, message, tmp_path):
+def test_a_damaged_checkpoint_is_an_error(change, name, tmp_path):
     damage(checkpoint(tmp_path), change, name)
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match=r"checkpoint 3 in .* does not match its digest.* starts anew"):
         latest(tmp_path)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("change", [altered, cut])
-def test_a_damaged_state_is_an_error(change, tmp_path):
-    """In a process of its own, as orbax' threads go on to fail after it has raised."""
-    damage(checkpoint(tmp_path), change, "state/manifest.ocdbt")
-    script = f"import pathlib, test_predictor; test_predictor.latest(pathlib.Path({str(tmp_path)!r}))"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path])}
-    ended = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
-    assert ended.returncode
-    assert re.search("DataError: the state of checkpoint 3 in .* cannot be read", ended.stderr)
 
 
 # Searches

@@ -376,7 +376,7 @@ def test_a_full_disk_is_said_and_the_training_goes_on_afterwards(folder, tmp_pat
 
     monkeypatch.setattr(ocp.CheckpointManager, "save", full)
     config = replace(SHORT, checkpoint_every=2)
-    with pytest.raises(OSError, match=r"checkpoint of epoch 4 cannot be written in .*No space left.*make room"):
+    with pytest.raises(OSError, match=r"checkpoint 4 cannot be written in .*No space left.*make room"):
         train_network(SPACE, CELL, CORNERS, out, network=TINY, config=config)
     monkeypatch.undo()
     again = train_network(SPACE, CELL, CORNERS, out, network=TINY, config=config)
@@ -424,7 +424,7 @@ DAMAGE = {
     "std .* must be above 0": lambda folder: edit(folder, normalisation={"mean": [0] * 3, "std": [0, 1, 1]}),
     "three numbers each": lambda folder: edit(folder, normalisation={"mean": [0, 0], "std": [1, 1]}),
     "cannot be built with": lambda folder: edit(folder, network={"chanels": 3}),
-    "is of another network": lambda folder: edit(folder, network={"channels": 6, "num_cells": 1}),
+    "is of other shapes": lambda folder: edit(folder, network={"channels": 6, "num_cells": 1}),
     "is not finished": lambda folder: edit(folder, result=None),
     "checkpoint folder .* is missing": lambda folder: shutil.rmtree(folder / CHECKPOINT),
     "no whole checkpoint": lambda folder: shutil.rmtree(folder / CHECKPOINT / "6"),
@@ -452,15 +452,11 @@ def test_damaged_weights_are_refused(copied):
         load_trained(copied)
 
 
-@pytest.mark.slow
 def test_a_damaged_checkpoint_is_not_gone_on_from(copied):
-    """In a process of its own, as orbax' threads go on to fail after it has raised."""
     edit(copied, result=None)
     damage_weights(copied)
-    script = RUN.format(tests=str(Path(__file__).parent), out=str(copied), where="nowhere")
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert "DataError: checkpoint of epoch 6 in " in ended.stderr
-    assert "cannot be read" in ended.stderr
+    with pytest.raises(ed.DataError, match=r"checkpoint 6 in .* does not match its digest.* train anew"):
+        train_network(SPACE, CELL, CORNERS, copied, network=TINY, config=SHORT)
 
 
 def test_lost_metrics_are_not_made_up(copied):

@@ -2,6 +2,7 @@
 
 from ednag_jax.ask_tell import AskTell, Proposal, Told
 from ednag_jax.benchmarks import BENCHMARKS, Benchmark, benchmark_from_table_file, load_benchmark
+from ednag_jax.checkpoints import CheckpointWarning
 from ednag_jax.config import (
     BananasConfig,
     EvolveConfig,
@@ -15,10 +16,11 @@ from ednag_jax.config import (
     TrainingConfig,
 )
 from ednag_jax.denoise import ddim_step, denoise, estimate_x0
-from ednag_jax.evolve import evolve, evolve_seeds, init, seed_keys
+from ednag_jax.evolve import evolve, init, seed_keys
 from ednag_jax.fd_step import fd_step
 from ednag_jax.generate import Architecture, Generated, generate
 from ednag_jax.images import ImageSet, load_images
+from ednag_jax.many_seeds import evolve_seeds
 from ednag_jax.predictor import load_predictor
 from ednag_jax.problem import Problem
 from ednag_jax.result import Result
@@ -40,6 +42,7 @@ __all__ = [
     "BananasConfig",
     "Benchmark",
     "CategoricalSpace",
+    "CheckpointWarning",
     "DataError",
     "Evaluation",
     "EvolveConfig",

@@ -1,9 +1,9 @@
-"""Whole runs: `evolve` scans one seed over the schedule rows, `evolve_seeds` runs many in one jit call."""
+"""One seed's run: `evolve` scans it over the schedule rows, `begin` and `advance` do so in parts."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from ednag_jax.config import EvolveConfig
 from ednag_jax.fd_step import fd_step
 from ednag_jax.fitness import best_of, evaluate
 from ednag_jax.problem import Problem
-from ednag_jax.types import KeyArray, Params, State, Strategy, Trace
+from ednag_jax.types import KeyArray, Params, State, StepInfo, Strategy, Trace
 
 
 def init(key: KeyArray, params: Params, *, problem: Problem, config: EvolveConfig) -> State:
@@ -32,8 +32,6 @@ def evolve(
 ) -> tuple[Any, Trace]:
     """Returns one seed's final state and everything it evaluated: a scan over config.rows().
 
-    Step i draws from `fold_in(key, i)`, so a run cut into chunks draws the same numbers.
-
     Args:
         key: consumed.
         params: handed to the fitness function untouched, but for what it draws once a run.
@@ -41,34 +39,60 @@ def evolve(
         config: `EvolveConfig`, or the strategy's own.
         strategy: the method on the contract; default is EDNAG.
     """
-    problem = problem.with_encoding(getattr(config, "encoding", problem.space.encoding))
-    key_init, key_steps, key_run = jax.random.split(key, 3)
-    params = problem.for_run(key_run, params)
-    state = strategy.init(key_init, params, problem=problem, config=config)
-
-    def body(carry: Any, row: Any) -> tuple[Any, Any]:
-        key_step = jax.random.fold_in(key_steps, row.step)
-        return strategy.step(key_step, carry, row, params, problem=problem, config=config)
-
+    run = _drawn(key, params, problem, config)
+    state = strategy.init(run.key_init, run.params, problem=run.problem, config=config)
     initial = state.evaluation
-    state, steps = jax.lax.scan(body, state, config.rows())
+    state, steps = _scan(run, state, config.rows(), config=config, strategy=strategy)
     return state, Trace(initial, steps)
 
 
-@partial(jax.jit, static_argnames=("problem", "strategy"))
-def evolve_seeds(
-    keys: Key[Array, " s"], params: Params, *, problem: Problem, config: Any, strategy: Strategy = EDNAG
-) -> tuple[Any, Trace]:
-    """Returns `evolve` of every key [s ...]: the one jit, all seeds in one compiled call.
+def begin(key: KeyArray, params: Params, *, problem: Problem, config: Any, strategy: Strategy) -> Any:
+    """Returns the state before the first step of the run that `evolve` makes of a key."""
+    run = _drawn(key, params, problem, config)
+    return strategy.init(run.key_init, run.params, problem=run.problem, config=config)
 
-    Equal problem, strategy and static settings share one compilation; tables, rates, temperatures and
-    noise may change freely.
+
+def advance(
+    key: KeyArray,
+    state: Any,
+    rows: Any,
+    params: Params,
+    *,
+    problem: Problem,
+    config: Any,
+    strategy: Strategy,
+) -> tuple[Any, StepInfo]:
+    """Returns the state after some rows of the run that `evolve` makes of a key, and what the steps did."""
+    return _scan(_drawn(key, params, problem, config), state, rows, config=config, strategy=strategy)
+
+
+class _Run(NamedTuple):
+    """What one seed's run is made of, besides its settings."""
+
+    key_init: KeyArray
+    key_steps: KeyArray
+    params: Params
+    problem: Problem
+
+
+def _drawn(key: KeyArray, params: Params, problem: Problem, config: Any) -> _Run:
+    """Returns the run of a key: the same, whichever part of the run it is drawn for."""
+    problem = problem.with_encoding(getattr(config, "encoding", problem.space.encoding))
+    key_init, key_steps, key_run = jax.random.split(key, 3)
+    return _Run(key_init, key_steps, problem.for_run(key_run, params), problem)
+
+
+def _scan(run: _Run, state: Any, rows: Any, *, config: Any, strategy: Strategy) -> tuple[Any, StepInfo]:
+    """Returns the state after some rows, and what the steps did.
+
+    Step i draws from `fold_in(key_steps, i)`, so a run cut into chunks draws the same numbers.
     """
 
-    def one(key: KeyArray) -> tuple[Any, Trace]:
-        return evolve(key, params, problem=problem, config=config, strategy=strategy)
+    def body(carry: Any, row: Any) -> tuple[Any, Any]:
+        key_step = jax.random.fold_in(run.key_steps, row.step)
+        return strategy.step(key_step, carry, row, run.params, problem=run.problem, config=config)
 
-    return jax.vmap(one)(keys)
+    return jax.lax.scan(body, state, rows)
 
 
 def seed_keys(seeds: int | range, *, root: int = 0) -> Key[Array, " s"]:

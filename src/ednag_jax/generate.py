@@ -19,6 +19,7 @@ from ednag_jax.benchmarks import Benchmark
 from ednag_jax.config import EvolveConfig, check_choice, check_range
 from ednag_jax.evolve import seed_keys
 from ednag_jax.images import ImageSet
+from ednag_jax.many_seeds import run_timed
 from ednag_jax.objectives import ACCURACY, checked_goal, posed
 from ednag_jax.predictor import (
     SELECTIONS,
@@ -34,7 +35,6 @@ from ednag_jax.predictor.data_sets import DataSet, data_set_of
 from ednag_jax.predictor.fitness import PARAMS
 from ednag_jax.proxies.fitness import COUNTS
 from ednag_jax.queries import flatten_trace, packed_ids
-from ednag_jax.search import run_timed
 from ednag_jax.spaces import SPACES, SearchSpace
 from ednag_jax.training.sizes import network_settings
 

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import platform
-import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Key
+from jaxtyping import Float
 
 from ednag_jax.benchmarks import Benchmark
 from ednag_jax.benchmarks.base import TRUE_COLUMN
 from ednag_jax.config import check_choice, check_range
 from ednag_jax.diagnostics import step_diagnostics
-from ednag_jax.evolve import EDNAG, evolve_seeds, seed_keys
+from ednag_jax.evolve import seed_keys
 from ednag_jax.feasibility import is_feasible
+from ednag_jax.many_seeds import run_timed
 from ednag_jax.objectives import ACCURACY, Goal, checked_goal, front_outcome, goal_optimum, posed
-from ednag_jax.problem import Problem
 from ednag_jax.queries import QueryLog, best_so_far, failures, flatten_trace, incumbents, query_log
 from ednag_jax.result import Result
+from ednag_jax.resume import EVERY, Chunks, Report
 from ednag_jax.strategies import METHODS
-from ednag_jax.types import Params, Strategy, Trace
+from ednag_jax.types import Trace
 
 REPORTED_PACKAGES = ("ednag-jax", "jax", "jaxlib", "numpy")
 
@@ -41,6 +42,9 @@ def search(
     objectives: Sequence[str] = (ACCURACY,),
     constraints: Mapping[str, float] | None = None,
     reference: Mapping[str, float] | None = None,
+    checkpoint: str | Path | None = None,
+    every: int = EVERY,
+    report: Report | None = None,
 ) -> Result:
     """Returns what a strategy finds on a benchmark, all seeds in one compiled call.
 
@@ -59,10 +63,15 @@ def search(
             result then has each seed's front and the hypervolume that it dominates.
         constraints: cost -> the most that is allowed, in the unit of its column.
         reference: objective -> where hypervolumes begin; default is the worst of the table.
+        checkpoint: a folder of this run alone, to go on from where it was stopped: see `evolve_seeds`. Seconds
+            in the result are then those of this start.
+        every: steps between two checkpoints; changes no result.
+        report: `report(steps done, steps of the run)`, called after every checkpoint.
 
     Raises:
-        ValueError: unknown strategy or cost, a config of another strategy, a number out of range, or several
-            objectives for a strategy that searches for accuracy alone.
+        ValueError: unknown strategy or cost, a config of another strategy, a number out of range, several
+            objectives for a strategy that searches for accuracy alone, or checkpoints of another run.
+        OSError: the folder of checkpoints cannot be written, or its disk is full.
 
     >>> from ednag_jax import CategoricalSpace
     >>> table = Benchmark.from_table(CategoricalSpace("mine", choices=(3, 3)), np.arange(9.0), name="mine")
@@ -80,7 +89,8 @@ def search(
     _check_able(strategy, config, goal)
     keys, method = seed_keys(numbers, root=root), METHODS[strategy].strategy
     problem, params = posed(benchmark, goal)
-    trace, *seconds = run_timed(keys, params, problem=problem, config=config, strategy=method)
+    chunks = None if checkpoint is None else Chunks(Path(checkpoint), every, report)
+    trace, *seconds = run_timed(keys, params, problem=problem, config=config, strategy=method, chunks=chunks)
     return Result(
         strategy=strategy,
         benchmark={**describe(benchmark), "optimum": goal_optimum(benchmark, goal)},
@@ -113,28 +123,6 @@ def _check_able(strategy: str, config: Any, goal: Goal) -> None:
         able = ", ".join(name for name, entry in METHODS.items() if entry.strategy.several_objectives)
         asked = ", ".join(goal.objectives)
         raise ValueError(f"{strategy} searches for accuracy alone, got objectives {asked}; use one of {able}")
-
-
-def run_timed(
-    keys: Key[jax.Array, " s"], params: Params, *, problem: Problem, config: Any, strategy: Strategy = EDNAG
-) -> tuple[Trace, float, float]:
-    """Returns the trace of all seeds, the seconds of compiling (0 if done before) and of running."""
-    leaves, structure = jax.tree.flatten((keys, params, config))
-    program_key = (structure, tuple(map(jax.typeof, leaves)), problem, strategy)
-    start = time.perf_counter()
-    if program_key not in _PROGRAMS:
-        lowered = evolve_seeds.lower(keys, params, problem=problem, config=config, strategy=strategy)
-        _PROGRAMS[program_key] = lowered.compile()
-        compile_seconds = time.perf_counter() - start
-    else:
-        compile_seconds = 0.0
-    start = time.perf_counter()
-    _, trace = jax.block_until_ready(_PROGRAMS[program_key](keys, params, config=config))
-    return trace, compile_seconds, time.perf_counter() - start
-
-
-_PROGRAMS: dict[Any, Any] = {}
-"""Shapes and static settings -> compiled program: jit keeps such a table too, but cannot be timed apart."""
 
 
 def describe(benchmark: Benchmark) -> dict[str, Any]:

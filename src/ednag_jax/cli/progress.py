@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from ednag_jax.checkpoints import CheckpointWarning
 
 
 @contextmanager
@@ -23,3 +27,12 @@ def progress(text: str) -> Iterator[Callable[[str], None]]:
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(text, total=None)
         yield lambda part: bar.update(task, description=f"{text}: {part}")
+
+
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Shows a warning about checkpoints as a line to stderr, without the place in the code that gave it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", CheckpointWarning)
+        warnings.showwarning = lambda message, *_, **__: print(f"ednag: {message}", file=sys.stderr)
+        yield

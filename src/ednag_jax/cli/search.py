@@ -13,9 +13,10 @@ import tyro
 
 from ednag_jax import plots, report
 from ednag_jax.benchmarks import BENCHMARKS, load_benchmark
-from ednag_jax.cli.progress import progress
+from ednag_jax.cli.progress import plain_warnings, progress
 from ednag_jax.config import EvolveConfig
 from ednag_jax.result import Result
+from ednag_jax.resume import EVERY
 from ednag_jax.search import default_config
 from ednag_jax.search import search as run_search
 from ednag_jax.storage import require_writable, write_atomic
@@ -37,6 +38,8 @@ def search(
     root: int = 0,
     data_dir: Path | None = None,
     out: Path | None = None,
+    checkpoint: Path | None = None,
+    every: int = EVERY,
 ) -> None:
     """Searches a benchmark with many seeds in one compiled call and reports every seed.
 
@@ -58,6 +61,9 @@ def search(
         data_dir: folder of benchmark files; default is EDNAG_DATA_DIR.
         out: folder for result.json, table.md, progress.png and, with several objectives, front.png; default
             writes nothing.
+        checkpoint: folder of this run's checkpoints: stop it in any way, give the same command again, and it
+            goes on and ends as it would have without the stop.
+        every: steps between two checkpoints; changes no result.
     """
     if out is not None:
         require_writable(out)
@@ -66,7 +72,12 @@ def search(
     budget = (queries, benchmark.space.size, len(objectives))
     config = _configured(strategy, preset, benchmark.dataset, settings, budget)
     asked: dict[str, Any] = {"objectives": objectives, "constraints": bounds, "config": config, "root": root}
-    with progress(f"{strategy}: {seeds} seeds on {space} {benchmark.dataset}, one compiled call"):
+    asked.update(checkpoint=checkpoint, every=every)
+    text = f"{strategy}: {seeds} seeds on {space} {benchmark.dataset}, one compiled call"
+    if checkpoint is not None:
+        text += f" for every {every} steps"
+    with plain_warnings(), progress(text) as show:
+        asked["report"] = lambda done, total: show(f"step {done} of {total}")
         result = run_search(strategy, benchmark, seeds=seeds, queries=queries, **asked)
     _report(result, f"{space}: {benchmark.oracle} as oracle", out)
 

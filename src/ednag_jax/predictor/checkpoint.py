@@ -1,80 +1,47 @@
-"""Checkpoints of a training that may be interrupted, by orbax: the latest one, and what it is of."""
+"""Checkpoints of a predictor's training that may be interrupted: the latest one, and what it is of."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-import jax
-import numpy as np
-import orbax.checkpoint as ocp
-
-from ednag_jax.storage import DataError, digest, require_writable
+from ednag_jax.checkpoints import Checkpoints, claim, open_checkpoints
+from ednag_jax.storage import DataError
 
 State = TypeVar("State")
-EMPTY_IT = "it is cut or altered. Empty the directory, and the training starts anew."
+STATE = "state"
 
 
 class RunFolder:
-    """The checkpoints of one training; without a manager, it keeps none."""
+    """The checkpoints of one training, named by how many epochs were done; without a folder, it keeps none."""
 
-    def __init__(self, manager: ocp.CheckpointManager | None, about: dict[str, Any]) -> None:
-        self._manager = manager
-        self._about = json.loads(json.dumps(about))  # as it is read back: tuples are lists
+    def __init__(self, kept: Checkpoints | None) -> None:
+        self._kept = kept
 
     def latest(self, state: State) -> tuple[State, int]:
         """Returns the latest checkpoint and its epoch; the given state and 0 where there is none.
 
         Raises:
-            ValueError: the folder's checkpoints are of another training.
             DataError: the checkpoint is cut or altered.
         """
-        epoch = None if self._manager is None else self._manager.latest_step()
-        if self._manager is None or epoch is None:
+        epochs = [] if self._kept is None else self._kept.steps()
+        if self._kept is None or not epochs:
             return state, 0
-        folder = str(self._manager.directory)
-        kept = _read(self._manager, epoch, about=ocp.args.JsonRestore())
-        about = kept.get("about", {}) if isinstance(kept, dict) else {}
-        different = [key for key in self._about if about.get(key) != self._about[key]]
-        if different:
-            raise ValueError(
-                f"{folder!r} has checkpoints of another training: {', '.join(different)} "
-                "differ; choose another directory, or empty it"
-            )
-        like = jax.tree.map(ocp.utils.to_shape_dtype_struct, state)
-        restored = _read(self._manager, epoch, state=ocp.args.StandardRestore(like))
-        # Orbax reads some altered files without complaint.
-        if _digest(restored) != kept.get("digest"):
-            raise DataError(f"checkpoint {epoch} in {folder!r} does not match its digest; {EMPTY_IT}")
-        return restored, epoch
+        try:
+            return self._kept.read(max(epochs), {STATE: state})[STATE], max(epochs)
+        except DataError as error:
+            raise DataError(f"{error}. Empty the directory, and the training starts anew.") from error
 
     def save(self, state: Any, epoch: int) -> None:
-        """Keeps a checkpoint, the earlier ones dropped; returns once it is written."""
-        if self._manager is None:
-            return
-        header = {"about": self._about, "digest": _digest(state)}
-        items = {"state": ocp.args.StandardSave(state), "about": ocp.args.JsonSave(header)}
-        self._manager.save(epoch, args=ocp.args.Composite(**items))
-        self._manager.wait_until_finished()
+        """Keeps a checkpoint, the earlier ones dropped; returns once it is written.
 
-
-def _digest(state: Any) -> str:
-    """Returns the SHA-256 of a state's arrays."""
-    return digest(*(np.asarray(leaf) for leaf in jax.tree.leaves(state)))
-
-
-def _read(manager: ocp.CheckpointManager, epoch: int, **item: ocp.args.CheckpointArgs) -> Any:
-    """Returns the one item named, of a checkpoint; DataError where it cannot be read."""
-    (name,) = item
-    try:
-        return manager.restore(epoch, args=ocp.args.Composite(**item))[name]
-    except Exception as error:  # a cut file gives any of many kinds, the plain Exception among them
-        raise DataError(
-            f"the {name} of checkpoint {epoch} in {str(manager.directory)!r} cannot be read; {EMPTY_IT}"
-        ) from error
+        Raises:
+            OSError: it could not be written; the one before is still there.
+        """
+        if self._kept is not None:
+            self._kept.save(epoch, {STATE: state})
 
 
 @contextmanager
@@ -86,12 +53,12 @@ def run_folder(directory: str | Path | None, about: dict[str, Any]) -> Iterator[
         about: what tells this training from another, as JSON has it.
 
     Raises:
+        ValueError: the directory's checkpoints are of another training.
         OSError: the directory cannot be written.
     """
     if directory is None:
-        yield RunFolder(None, about)
+        yield RunFolder(None)
         return
-    folder = require_writable(directory).resolve()
-    options = ocp.CheckpointManagerOptions(max_to_keep=1)
-    with ocp.CheckpointManager(folder, options=options) as manager:
-        yield RunFolder(manager, about)
+    claim(Path(directory), about, kind="training")
+    with open_checkpoints(Path(directory), (STATE,)) as kept:
+        yield RunFolder(kept)
