@@ -10,7 +10,7 @@ export EDNAG_DATA_DIR
 endif
 
 .PHONY: help install lint types test test-slow bench smoke readme reproduce compare compare-noisy compare-objectives ablate \
-  predictor prove-predictor generate-nb201 generate-digits ci clean
+  predictor prove-predictor generate-nb201 generate-digits bbob ci clean
 
 help:  ## Lists the targets.
 	@grep -E '^[a-z0-9%-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
@@ -46,10 +46,10 @@ smoke: install  ## Every experiment, small.
 	  $(BIN)/python $$file --smoke --out $(OUT)/smoke/$$(basename $$file .py) || exit 1; \
 	done
 
-reproduce-%: install  ## One experiment: nb201, transnas, autoformer, nb101, nb301, darts, mobilenetv3; tables and plots in results/.
+reproduce-%: install  ## One experiment: nb201, transnas, autoformer, nb101, nb301, darts, mobilenetv3, ablation; tables and plots in results/.
 	$(BIN)/ednag reproduce $* --out $(OUT)/$*
 
-EXPERIMENTS := nb201 transnas autoformer nb101 nb301 darts mobilenetv3
+EXPERIMENTS := nb201 transnas autoformer nb101 nb301 darts mobilenetv3 ablation
 reproduce: $(EXPERIMENTS:%=reproduce-%)  ## All of them.
 	$(BIN)/python docs/collect_results.py $(OUT)
 
@@ -83,6 +83,10 @@ generate-nb201: install  ## Architectures for CIFAR-10 and -100 without a query;
 
 generate-digits: install  ## Generated architectures, trained, against random ones; half an hour, goes on where it stopped.
 	$(BIN)/python experiments/generate_digits.py --out $(OUT)/generate_digits
+	$(BIN)/python docs/collect_results.py $(OUT)
+
+bbob: install  ## EDNAG on continuous functions, beside evosax's algorithms; ten minutes, goes on where it stopped.
+	$(BIN)/python experiments/bbob.py --out $(OUT)/bbob
 	$(BIN)/python docs/collect_results.py $(OUT)
 
 bench: install  ## Speed, beside its baselines; PARTS="predictor meta" measures some of engine, denoise, online, predictor, meta.

@@ -16,9 +16,10 @@ EXPERIMENTS = {
     "prove_predictor": "prove_predictor",
     "generate_nb201": "generate_nb201",
     "generate_digits": "generate_digits",
+    "bbob": "bbob",
     **{
         name: f"reproduce_{name}"
-        for name in ("nb201", "transnas", "autoformer", "nb101", "nb301", "darts", "mobilenetv3")
+        for name in ("nb201", "transnas", "autoformer", "nb101", "nb301", "darts", "mobilenetv3", "ablation")
     },
 }
 """Folder of results -> experiment."""
@@ -26,9 +27,9 @@ PAGE = Path(__file__).parent / "results.md"
 INTRODUCTION = """# Results
 
 Written by `make reproduce`, `make compare`, `make compare-noisy`, `make compare-objectives`, `make ablate`,
-`make prove-predictor`, `make generate-nb201` and `make generate-digits` from the tables of the experiments;
-every seed is counted, budgets are distinct architectures queried, and each part says what its numbers can and
-cannot be compared with.
+`make prove-predictor`, `make generate-nb201`, `make generate-digits` and `make bbob` from the tables of the
+experiments; every seed is counted, budgets are distinct architectures queried, and each part says what its
+numbers can and cannot be compared with.
 """
 HEADING = "\n## "
 

@@ -49,6 +49,31 @@ def test_elites_survive(bumpy, start):
     assert after.evaluation.fitness[0] == best == after.best.fitness
 
 
+def test_without_selection_the_children_are_the_next_population(bumpy, start):
+    state, row = start
+    config = CONFIG.replace(selection=False)
+    after, info = fd_step(jax.random.key(1), state, row, bumpy.params, problem=bumpy.problem, config=config)
+    whole, same = fd_step(jax.random.key(1), state, row, bumpy.params, problem=bumpy.problem, config=CONFIG)
+    np.testing.assert_array_equal(after.evaluation.arch_id, info.evaluation.arch_id)
+    np.testing.assert_array_equal(info.evaluation.arch_id, same.evaluation.arch_id)
+    assert after.best.fitness == whole.best.fitness  # (the best met is remembered, not kept)
+
+
+def test_naive_diffusion_does_not_look_at_fitness(bumpy, start):
+    state, row = start
+    config = CONFIG.replace(selection=False, mapping="constant")
+    steps = [
+        fd_step(jax.random.key(1), state, row, params, problem=bumpy.problem, config=config)[0].genotype
+        for params in (bumpy.params, -bumpy.params)
+    ]
+    unknown = state._replace(evaluation=state.evaluation._replace(fitness=-state.evaluation.fitness))
+    steps.append(
+        fd_step(jax.random.key(1), unknown, row, bumpy.params, problem=bumpy.problem, config=config)[0].genotype
+    )
+    np.testing.assert_array_equal(steps[0], steps[1])
+    np.testing.assert_array_equal(steps[0], steps[2])
+
+
 def test_a_step_says_how_wide_its_population_was_and_how_many_decided(bumpy, start):
     state, row = start
     _, info = fd_step(jax.random.key(1), state, row, bumpy.params, problem=bumpy.problem, config=CONFIG)

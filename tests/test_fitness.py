@@ -52,7 +52,12 @@ def test_mappings_without_a_scale_ignore_it(mapping):
     np.testing.assert_allclose(log_weights(f, config), log_weights(1e3 * f - 7, config), atol=1e-4)
 
 
-@pytest.mark.parametrize("mapping", MAPPINGS)
+def test_constant_mapping_gives_fitness_no_say():
+    log_g = log_weights(f32([3, -np.inf, 5]), CONFIG.replace(mapping="constant", temperature=0.5))
+    np.testing.assert_array_equal(log_g, np.zeros(3))
+
+
+@pytest.mark.parametrize("mapping", [name for name in MAPPINGS if name != "constant"])
 @pytest.mark.parametrize("fitness", [[3, 3, 3], [-1, -2, 0], [-np.inf, 1, 2], [-np.inf] * 3, [7]])
 def test_no_mapping_makes_nan_and_failures_weigh_nothing(mapping, fitness):
     log_g = np.asarray(log_weights(f32(fitness), CONFIG.replace(mapping=mapping)))

@@ -109,6 +109,20 @@ def test_comparison_is_against_the_first(results):
     assert p_values == [report.wilcoxon(*at)]
 
 
+def test_paired_t_is_that_of_scipy_and_equal_columns_do_not_differ():
+    a, b = np.random.default_rng(0).normal(0, 1, (2, 12))
+    np.testing.assert_allclose(report.paired_t(a, b + 1), stats.ttest_rel(a, b + 1).pvalue)
+    assert report.paired_t(a, a) == 1.0
+
+
+def test_cohens_d_in_closed_form_and_without_spread():
+    a, b = np.array([1.0, 3.0]), np.array([4.0, 8.0])  # variances 2 and 8, pooled 5
+    np.testing.assert_allclose(report.cohens_d(a, b), -4 / np.sqrt(5))
+    same = np.ones(3)
+    assert report.cohens_d(same, same) == 0.0
+    assert report.cohens_d(same, 2 * same) == -np.inf
+
+
 def test_result_file_holds_provenance_and_every_seed(results, tmp_path):
     path = report.write_results(tmp_path / "results.json", report.provenance("a command"), results)
     stored = json.loads(path.read_text())
@@ -133,5 +147,9 @@ def test_plots_show_what_they_are_given(results, tmp_path, bumpy):
     accuracy[:, 0] = np.nan  # a step without any valid child
     trajectory = plots.denoising_trajectory({"x": accuracy[:, 1:]}, np.linspace(0, 1, 6), 60.0)
     seconds = plots.seeds_against_seconds((1, 10), {"one call": [0.1, 0.3]}, 2.0)
-    for name, drawn in (("r", figure), ("t", trajectory), ("s", seconds)):
+    generations = plots.generations({"x": accuracy}, 60.0)
+    means = generations.axes[0].lines[0].get_ydata()
+    assert np.isnan(means[0])
+    np.testing.assert_allclose(means[1:], accuracy[:, 1:].mean(axis=(0, 2)))
+    for name, drawn in (("r", figure), ("t", trajectory), ("s", seconds), ("g", generations)):
         assert is_png_with_content(plots.save(drawn, tmp_path / f"{name}.png"))

@@ -32,12 +32,14 @@ def fd_step(
     children, effective = _denoised(key_noise, state, row, config)
     children = vary(key_vary, children, row.step, config=config)
     evaluation = evaluate(key_fitness, params, problem.space.decode(children), problem=problem, config=config)
+    best = better_of(state.best, best_of(evaluation))
+    info = step_info(evaluation, effective_size=effective, spread=spread(state.genotype))
+    if not config.selection:
+        return State(children, evaluation, best), info
     genotypes = _joined(state.genotype, children)
     both = Evaluation(*(_joined(a, b) for a, b in zip(state.evaluation, evaluation, strict=True)))
     index = select(key_select, genotypes, fitness_within(both), config=config)
     survivors = Evaluation(*(column[index] for column in both))
-    best = better_of(state.best, best_of(evaluation))
-    info = step_info(evaluation, effective_size=effective, spread=spread(state.genotype))
     return State(genotypes[index], survivors, best), info
 
 

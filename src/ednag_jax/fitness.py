@@ -106,9 +106,12 @@ def log_weights(fitness: Float[Array, " n"], config: EvolveConfig) -> Float[Arra
     * `energy`: f / temperature, from the population's maximum down.
     * `rank`: mean rank scaled to [0, 1], over temperature; free of the scale of f.
     * `standardised`: (f - mean) / standard deviation, over temperature; free of the scale of f.
+    * `constant`: 0 whatever the fitness, a failure's too.
 
-    -inf fitness gives -inf. A population without any weight is `estimate_x0`'s case.
+    Elsewhere -inf fitness gives -inf. A population without any weight is `estimate_x0`'s case.
     """
+    if config.mapping == "constant":
+        return jnp.zeros_like(fitness)
     fitness = on_one_scale(fitness)
     alive = fitness > -jnp.inf
     if config.mapping in ("identity", "power"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -103,6 +104,35 @@ def denoising_trajectory(
         twin.plot(np.linspace(0, 1, len(alpha_bar)), alpha_bar, color="grey", linewidth=0.8, linestyle="--")
         twin.set(ylabel="alpha_bar (dashed)", ylim=(0, 1))
     panels[0].legend(frameon=False, fontsize=8, loc="lower right")
+    return figure
+
+
+def generations(accuracy: Mapping[str, Float[np.ndarray, "s t n"]], optimum: float | None) -> Figure:
+    """Returns the children's accuracy step by step, a line a setting: their mean, and the best of them.
+
+    Lines are means over seeds, bands their 95 % confidence intervals.
+
+    Args:
+        accuracy: per label, NaN where a child was invalid or failed; a step without any other is left out.
+        optimum: the table's best, where known.
+    """
+    figure, panels = new_figure(2)
+    reductions = {"mean of a step's children": np.nanmean, "best of a step's children": np.nanmax}
+    for axes, (title, reduced) in zip(panels, reductions.items(), strict=True):
+        for colour, (label, values) in zip(COLOURS, accuracy.items(), strict=False):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)  # a population may have nothing valid
+                of_seed = reduced(values, axis=2)
+                mean = np.nanmean(of_seed, axis=0)
+                error = 1.96 * np.nanstd(of_seed, axis=0) / np.sqrt(np.sum(np.isfinite(of_seed), axis=0))
+            steps = np.linspace(0, 1, values.shape[1])
+            axes.fill_between(steps, mean - error, mean + error, color=colour, alpha=0.2, linewidth=0)
+            axes.plot(steps, mean, color=colour, label=label)
+        if optimum is not None:
+            axes.axhline(optimum, color="black", linewidth=0.8, linestyle=":", label="table's best")
+        axes.set(title=title, xlabel="share of the denoising steps done", ylabel="oracle accuracy (%)")
+    lines, labels = panels[0].get_legend_handles_labels()
+    figure.legend(lines, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=8)
     return figure
 
 

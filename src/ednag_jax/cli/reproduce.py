@@ -14,7 +14,7 @@ from ednag_jax.storage import require_writable
 
 def reproduce(
     name: Annotated[
-        Literal["nb201", "nb101", "nb301", "transnas", "mobilenetv3", "darts", "autoformer"],
+        Literal["nb201", "nb101", "nb301", "transnas", "mobilenetv3", "darts", "autoformer", "ablation"],
         tyro.conf.Positional,
     ],
     /,
@@ -27,7 +27,8 @@ def reproduce(
 
     Args:
         name: nb201 (Table 1), transnas (Table 2), autoformer (Table 3), nb101, nb301 (DARTS cells, a surrogate
-            of NAS-Bench-301), darts (tasks that cells were trained on), mobilenetv3; one to three minutes each.
+            of NAS-Bench-301), darts (tasks that cells were trained on), mobilenetv3, ablation (Figure 7); one
+            to three minutes each.
         out: output folder; default is results/NAME.
         data_dir: folder of benchmark files; default is EDNAG_DATA_DIR.
         smoke: a few seeds and a small budget, to see that everything runs.

@@ -15,7 +15,7 @@ from ednag_jax.schedules import SCHEDULES, make_schedule
 from ednag_jax.types import Schedule
 
 OBJECTIVES = ("accuracy", "rescaled")
-MAPPINGS = ("identity", "power", "energy", "rank", "standardised")
+MAPPINGS = ("identity", "power", "energy", "rank", "standardised", "constant")
 ENCODINGS = ("compact", "padded")
 VARIATIONS = ("none", "reset", "polynomial")
 ROULETTES = ("rank", "walk")
@@ -58,11 +58,14 @@ class EvolveConfig:
     objective: str = static("accuracy")
     """Fitness from accuracy: as it is, or `rescaled` by the paper's piecewise linear function."""
     mapping: str = static("rank")
-    """g, from fitness to weight: `identity`, `power`, `energy`, `rank` or `standardised`."""
+    """g, from fitness to weight: `identity`, `power`, `energy`, `rank` or `standardised`; with `constant`,
+    for ablations, fitness has no say in (8)."""
     roulette: str = static("rank")
     """`rank`: exact draws without replacement, weights from ranks. `walk`: the paper's experiments'."""
     denoising: bool = static(True)
     """False leaves (8) and (9) out, for ablations: a child is its parent, varied."""
+    selection: bool = static(True)
+    """False leaves (10) out, for ablations: the children are the next population."""
     elite_rate: float = static(0.1)
     """Share of the population kept as the fittest."""
     diversity_rate: float = static(0.0)
@@ -173,7 +176,7 @@ class EvolveConfig:
     def for_continuous(cls) -> EvolveConfig:
         """Returns settings for problems whose solutions are real numbers, that decode to nothing.
 
-        The best in the mean of some 50 settings, which were tried on every second of evosax's BBOB functions in
+        The best in the mean of some 70 settings, which were tried on every second of evosax's BBOB functions in
         5 and 20 dimensions; experiments/bbob.py tells the others apart.
         """
         return cls(**CONTINUOUS_SETTINGS)
