@@ -1,7 +1,5 @@
 """What a result keeps of its population, step by step."""
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,19 +7,27 @@ from hypothesis import strategies as st
 
 import ednag_jax as ed
 from ednag_jax.diagnostics import DIAGNOSTICS, distinct, step_diagnostics
-from ednag_jax.evolve import seed_keys
-from ednag_jax.fd_step import step_info
 from ednag_jax.queries import flatten_trace, query_log
 
-CONFIG = ed.EvolveConfig(num_steps=8, population_size=6, encoding="padded")
-SEEDS = 4
+SEEDS, STEPS, PARENTS, CHILDREN, ARCHS = 4, 7, 5, 6, 15
+
+
+def evaluation(rng, *shape):
+    ids = rng.integers(0, ARCHS, shape)
+    valid = rng.random(shape) < 0.7
+    accuracy = np.where(valid, rng.random(shape), np.nan)
+    fitness = np.where(valid, accuracy, -np.inf)
+    return ed.Evaluation(ids[..., None], ids.astype(np.int32), valid, accuracy, fitness, np.zeros((*shape, 0)))
 
 
 @pytest.fixture(scope="module")
-def trace(bumpy):
-    """Under the padded encoding some children are invalid."""
-    _, found = ed.evolve_seeds(seed_keys(SEEDS), bumpy.params, problem=bumpy.problem, config=CONFIG)
-    return found
+def trace():
+    """What a run of some seeds could have evaluated: architectures come again, and some are invalid."""
+    rng = np.random.default_rng(0)
+    children = evaluation(rng, SEEDS, STEPS, CHILDREN)
+    none = np.zeros((SEEDS, STEPS), int)
+    numbers = rng.random((2, SEEDS, STEPS))
+    return ed.Trace(evaluation(rng, SEEDS, PARENTS), ed.StepInfo(children, none, none, *numbers))
 
 
 def logs_of(trace, budget):
@@ -67,22 +73,20 @@ def test_numbers_are_means_over_the_seeds_that_had_queries_left(trace, budget):
     assert set(ours) == set(DIAGNOSTICS)
     for name, values in ours.items():
         np.testing.assert_allclose(values, expected[name], rtol=1e-6, err_msg=name)
-    assert len(ours["spread"]) == (len(expected["spread"]) if budget else CONFIG.num_steps - 1)
+    assert len(ours["spread"]) == (len(expected["spread"]) if budget else STEPS)
     assert 0 < np.mean(ours["invalid_share"]) < 1
 
 
 def test_a_method_without_genotypes_has_none(trace):
-    """Its steps have neither spread nor size: `step_info` says NaN."""
-    nan = jnp.full_like(trace.steps.spread, jnp.nan)
+    nan = np.full((SEEDS, STEPS), np.nan)
     other = trace._replace(steps=trace.steps._replace(spread=nan, effective_size=nan))
     assert step_diagnostics(other, logs_of(other, 6), 6) is None
-    assert np.isnan(step_info(jax.tree.map(lambda leaf: leaf[0, 0], trace.steps.evaluation)).spread)
 
 
 def test_hashes_are_told_apart_like_indices(trace):
     """A space too large for an index has a hash of two halves."""
     ids = np.asarray(trace.steps.evaluation.arch_id)
-    halves = jnp.asarray(np.stack([ids % 2, ids // 2], axis=-1), jnp.uint32)
+    halves = np.stack([ids % 2, ids // 2], axis=-1).astype(np.uint32)
     evaluation = trace.steps.evaluation._replace(arch_id=halves)
     hashed = trace._replace(steps=trace.steps._replace(evaluation=evaluation))
     logs = logs_of(trace, None)

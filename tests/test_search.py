@@ -8,6 +8,7 @@ import pytest
 from conftest import EVERY_STRATEGY
 
 import ednag_jax as ed
+from ednag_jax.diagnostics import DIAGNOSTICS
 
 FAST = ed.EvolveConfig(num_steps=12, population_size=8)
 
@@ -61,6 +62,19 @@ def test_every_strategy_spends_its_budget_by_default(name):
     found = ed.search(name, benchmark, seeds=4, queries=100)
     assert np.all(found.queries == 100)
     assert np.all(np.diff(found.curve, axis=1) >= 0)
+
+
+def test_a_result_says_how_its_population_fared_and_a_budget_ends_it(bumpy, result):
+    assert set(result.diagnostics) == set(DIAGNOSTICS)
+    assert all(values.shape == (FAST.num_steps - 1,) for values in result.diagnostics.values())
+    assert np.all((result.diagnostics["effective_size"] >= 1) & (result.diagnostics["effective_size"] <= 8))
+    assert result.diagnostics["spread"][0] == pytest.approx(1, abs=4 / np.sqrt(6 * 8 * 12))  # of N(0, I)
+    cut = ed.search("ednag", bumpy, seeds=6, queries=12, config=FAST).diagnostics
+    assert 0 < len(cut["spread"]) < FAST.num_steps - 1
+    assert cut["spread"][0] == result.diagnostics["spread"][0]
+    read = ed.Result.from_dict(json.loads(json.dumps(result.to_dict()))).diagnostics
+    np.testing.assert_allclose(read["new_share"], result.diagnostics["new_share"], atol=1e-6)
+    assert ed.search("random_search", bumpy, seeds=2, queries=5).diagnostics is None
 
 
 def test_second_search_compiles_nothing(bumpy, result, compilations):
@@ -141,6 +155,7 @@ DATASETS = ["cifar10", *(pytest.param(name, marks=pytest.mark.slow) for name in 
 
 
 @pytest.mark.slow
+@pytest.mark.optimised
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_paper_preset_does_what_the_published_recipe_does(dataset, data_dir):
     """All of seeds 0..99, test accuracy as oracle: docs/method.md, section 4."""
@@ -153,6 +168,7 @@ def test_paper_preset_does_what_the_published_recipe_does(dataset, data_dir):
 
 
 @pytest.mark.slow
+@pytest.mark.optimised
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_default_preset_is_at_least_the_paper_preset_at_every_budget(dataset):
     """With 30 seeds: shares are apart by 13 points at the least, most by 50 and more."""
