@@ -31,14 +31,19 @@ lint: install  ## Checks style.
 types: install  ## Checks types.
 	$(BIN)/mypy
 
-# The fast tests compile much and run little: without optimisations they take half the time. test-slow has them.
-test: export XLA_FLAGS := --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true \
-  --xla_cpu_use_fusion_emitters=false
+# What compiles much and runs little takes half the time without optimisations. Tests marked `optimised`, which run
+# much or are told by their figures, are compiled as users have it. Bytecode is kept: tests are rewritten on import.
+QUICK := XLA_FLAGS="--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true \
+  --xla_cpu_use_fusion_emitters=false"
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+test test-slow: export PYTHONDONTWRITEBYTECODE :=
+
 test: install  ## The fast tests.
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(QUICK) $(PYTEST)
 
 test-slow: install  ## The tests that take longer.
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m slow
+	$(QUICK) $(PYTEST) -m 'slow and not optimised'
+	$(PYTEST) -m 'slow and optimised'
 
 smoke: install  ## Every experiment, small.
 	@for file in experiments/[a-z]*.py; do \

@@ -24,6 +24,10 @@ EVERY_STRATEGY = [
 SIBLING_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "optimised: a slow test compiled with optimisations, see Makefile")
+
+
 def data_directory() -> Path | None:
     """Returns the folder of the real tables, or None."""
     chosen = os.environ.get("EDNAG_DATA_DIR")

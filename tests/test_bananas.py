@@ -144,6 +144,7 @@ def test_no_architecture_is_queried_twice(features):
 
 
 @pytest.mark.slow
+@pytest.mark.optimised
 def test_it_finds_more_than_random_search_where_the_fields_add_up():
     worth = np.random.default_rng(0).normal(size=(5, 4))
     space = ed.CategoricalSpace("smooth", choices=(4,) * 5)
@@ -173,6 +174,7 @@ def test_settings_are_checked():
 
 
 @pytest.mark.slow
+@pytest.mark.optimised
 def test_it_finds_more_than_regularized_evolution_on_nasbench201():
     """All of seeds 0..99: some runs stay in a poor basin, and 24 seeds (300..323) say the opposite at 100."""
     benchmark = ed.load_benchmark("nasbench201", dataset="cifar100")

@@ -301,6 +301,7 @@ def test_fitted_and_held_out_cells_are_different_architectures(known):
 
 
 @pytest.mark.slow
+@pytest.mark.optimised
 def test_scales_are_where_the_likelihood_is_greatest(known):
     fitted, _ = source.split()
     cells_fitted = known[0][fitted], known[1][fitted]
@@ -338,6 +339,7 @@ def test_loading_twice_gives_the_same_surrogate(benchmark, data_dir):
 
 
 @pytest.mark.slow
+@pytest.mark.optimised
 def test_evolution_finds_better_than_random_search(benchmark):
     found = {
         strategy: ed.search(strategy, benchmark, seeds=20, queries=200)

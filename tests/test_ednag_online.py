@@ -130,6 +130,7 @@ def test_settings_that_propose_nothing_are_refused():
 
 
 @pytest.mark.slow
+@pytest.mark.optimised
 def test_without_its_predictor_it_finds_less_but_repeats_no_query():
     worth = np.random.default_rng(0).normal(size=(5, 4))
     values = sum(np.ix_(*worth)).ravel()
@@ -194,6 +195,7 @@ def test_traits_of_every_space_are_dissimilarities_of_order_one(name):
 
 
 @pytest.mark.slow
+@pytest.mark.optimised
 def test_it_needs_few_queries_on_nasbench201():
     """Seeds apart from those that its settings were chosen on: CIFAR-100 was not looked at for them."""
     benchmark = ed.load_benchmark("nasbench201", dataset="cifar100")

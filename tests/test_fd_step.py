@@ -177,6 +177,7 @@ def test_seed_keys_are_fold_in_of_their_number():
 
 
 @pytest.mark.slow
+@pytest.mark.optimised
 def test_engine_and_oracle_agree_in_distribution(data_dir):
     """Preset `paper` against the plain loop on the real table: same mean best accuracy and queries."""
     from ednag_jax.benchmarks import nasbench201

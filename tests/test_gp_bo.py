@@ -189,6 +189,7 @@ def test_a_whole_space_can_be_asked_and_the_search_goes_on():
 
 
 @pytest.mark.slow
+@pytest.mark.optimised
 def test_a_single_hill_is_climbed_in_few_queries():
     """Fitness is the number of fields at their top: 1 of 4,096, which random search would not meet in 60."""
     space = ed.CategoricalSpace("hill", choices=(4,) * 6)
@@ -220,6 +221,7 @@ def test_settings_out_of_range_are_refused(changed, said):
 
 
 @pytest.mark.slow
+@pytest.mark.optimised
 def test_it_is_as_good_as_such_searches_are_on_nasbench201():
     """Half of the runs meet CIFAR-100's optimum within 50 queries; evolution and random search do not."""
     benchmark = ed.load_benchmark("nasbench201", dataset="cifar100")

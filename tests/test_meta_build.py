@@ -20,6 +20,8 @@ from ednag_jax.meta.cells import cells_of
 from ednag_jax.meta.table import joined_versions
 from ednag_jax.storage import DataError
 
+pytestmark = pytest.mark.optimised
+
 CONFIG = MetaConfig(num_tasks=6, num_cells_drawn=3, num_cells_shared=1, num_repeats=2)
 TASKS = meta_tasks(6)
 BUILD_SLOWLY = """

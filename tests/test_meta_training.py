@@ -16,6 +16,8 @@ from ednag_jax.meta.sources import classes_of
 from ednag_jax.meta.tasks import HELD_OUT_IMAGES, MAX_TRAIN, Task, held_out_images, task_images
 from ednag_jax.meta.training import image_order, moved_images, task_arrays, train_cells
 
+pytestmark = pytest.mark.optimised
+
 CONFIG = MetaConfig(channels=4, num_cells=1, num_steps=40)
 TASK = Task(3, "digits", 0, classes_of("digits", 0)[:4], 8, 240, (), 0)
 BEST = (3, 3, 3, 3, 3, 3)

@@ -313,6 +313,7 @@ def test_the_whole_table_has_hypervolume_one_and_the_tables_front(costly):
 
 
 @pytest.mark.slow
+@pytest.mark.optimised
 def test_ednag_dominates_more_than_random_search(costly):
     asked = {"seeds": 20, "queries": 30, "objectives": ("accuracy", "latency")}
     ednag, random = (ed.search(name, costly, **asked) for name in ("ednag", "random_search"))
@@ -321,6 +322,7 @@ def test_ednag_dominates_more_than_random_search(costly):
 
 
 @pytest.mark.slow
+@pytest.mark.optimised
 def test_online_dominates_more_than_random_search(costly):
     asked = {"seeds": 12, "queries": 25, "objectives": ("accuracy", "latency")}
     online, drawn = (ed.search(name, costly, **asked) for name in ("ednag_online", "random_search"))

@@ -46,6 +46,7 @@ def test_the_predictor_learnt_from_the_meta_table_and_published_tables():
 
 @pytest.mark.parametrize("dataset", ["cifar10", "cifar100"])
 @pytest.mark.slow
+@pytest.mark.optimised
 def test_the_predictor_orders_the_cells_it_learnt_from(dataset):
     """Those of NAS-Bench-201, which were learnt: no proof of what it does elsewhere."""
     predictor, space = packaged_predictor(META_SPACE), ed.SPACES[META_SPACE]

@@ -42,6 +42,8 @@ from ednag_jax.predictor.model import (
 )
 from ednag_jax.storage import DataError
 
+pytestmark = pytest.mark.optimised
+
 KEY = jax.random.key(0)
 TMP_DIR_SUFFIX = ".orbax-checkpoint-tmp-"
 """Behind the number of a checkpoint that is being written."""

@@ -13,6 +13,8 @@ from ednag_jax.meta.cells import cells_of
 from ednag_jax.predictor import learning_table, load_predictor, make_predictor, space_table, tables
 from ednag_jax.predictor.examples import check_table
 
+pytestmark = pytest.mark.optimised
+
 KEY = jax.random.key(0)
 GROUPS = ("nasbench201/cifar10", "nasbench201/cifar100", "nasbench201/ImageNet16-120")
 ONCE = PredictorTrainingConfig(num_members=1, num_epochs=1, epochs_per_call=1, tasks_per_step=4)

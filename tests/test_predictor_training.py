@@ -21,6 +21,8 @@ from ednag_jax.predictor.examples import examples_of, fit_standards
 from ednag_jax.predictor.losses import standardised_error
 from ednag_jax.predictor.model import PredictorNetwork
 
+pytestmark = pytest.mark.optimised
+
 TASKS_UNSEEN = known_table(12, seed=1)
 
 

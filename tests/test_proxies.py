@@ -269,6 +269,7 @@ def test_tau_counts_minus_infinity_as_lowest_and_leaves_out_what_is_unknown():
 
 
 @pytest.mark.slow
+@pytest.mark.optimised
 def test_the_page_of_the_proxies_runs_as_printed(capsys):
     namespace = {}
     for example in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):

@@ -167,6 +167,7 @@ def test_every_space_can_be_searched(name):
 
 
 @pytest.mark.slow
+@pytest.mark.optimised
 def test_nasbench201_comes_out_as_published():
     """Published (Dong and Yang 2020), CIFAR-10: validation 91.09 +- 0.37, random search 90.93 +- 0.36.
 

@@ -53,6 +53,7 @@ def test_features_of_an_architecture_by_hand():
 
 
 @pytest.mark.slow
+@pytest.mark.optimised
 def test_surrogate_of_autoformer_is_as_good_as_its_documentation_says(data_dir):
     found = autoformer_surrogate.held_out(data_dir)
     assert found["all"].r2 > 0.99
@@ -64,6 +65,7 @@ def test_surrogate_of_autoformer_is_as_good_as_its_documentation_says(data_dir):
 
 
 @pytest.mark.slow
+@pytest.mark.optimised
 @pytest.mark.parametrize("task", ["svhn", "scifar100", "cifar10"])
 def test_a_judge_knows_nothing_of_the_cells_that_a_search_is_shown(task, data_dir):
     shown, kept = darts_tasks.halves(len(darts_tasks.read_task(task, data_dir).accuracy))
@@ -76,6 +78,7 @@ def test_a_judge_knows_nothing_of_the_cells_that_a_search_is_shown(task, data_di
 
 
 @pytest.mark.slow
+@pytest.mark.optimised
 def test_ninapro_is_told_to_be_of_no_use(data_dir):
     assert max(found.r2 for found in darts_tasks.held_out("ninapro", data_dir)) < 0.1
 
@@ -97,6 +100,7 @@ def test_other_names_and_altered_files_are_refused(tmp_path, data_dir):
 
 
 @pytest.mark.slow
+@pytest.mark.optimised
 def test_a_search_shows_the_judges_accuracy_as_test_accuracy(data_dir):
     benchmark = ed.load_benchmark("darts_tasks", dataset="svhn", data_dir=data_dir)
     result = ed.search("random_search", benchmark, seeds=2, queries=20)

@@ -126,6 +126,7 @@ def test_choices_that_did_not_matter_are_not_counted():
 
 
 @pytest.mark.slow
+@pytest.mark.optimised
 def test_it_finds_the_best_of_independent_choices():
     """Accuracy adds up over 8 choices of 4 values: one of 65,536 is the best, and random search finds none."""
     space = ed.CategoricalSpace("bandits", choices=(4,) * 8)
@@ -152,6 +153,7 @@ def test_every_space_can_be_searched(name):
 
 
 @pytest.mark.slow
+@pytest.mark.optimised
 @pytest.mark.parametrize("dataset", sorted(OPTUNA))
 def test_nasbench201_comes_out_as_with_another_implementation(dataset):
     """And well ahead of random search, with which it is level in the first queries."""

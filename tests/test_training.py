@@ -34,6 +34,8 @@ from ednag_jax.training.description import normalisation_in
 from ednag_jax.training.saved import CHECKPOINT
 from ednag_jax.training.steps import Rates, first_state, probabilities, train_step
 
+pytestmark = pytest.mark.optimised
+
 SPACE, CELL = "nasbench201", (2, 1, 0, 1, 4, 2)
 TINY = {"channels": 4}
 SHORT = TrainingConfig(budget=0.03, batch_size=16, flip_rate=0.0, padding=1, held_out=0.25)

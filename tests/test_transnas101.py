@@ -239,6 +239,7 @@ def test_unknown_tasks_and_metrics_are_refused():
 
 
 @pytest.mark.slow
+@pytest.mark.optimised
 @pytest.mark.parametrize("name", SPACES)
 def test_evolution_finds_better_than_random_search(name, data_dir):
     benchmark = ed.load_benchmark(f"transnas101_{name}", dataset="class_scene", data_dir=data_dir)

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from ednag_jax.spaces.autoformer_range import Costs, Groups, draw, groups, within_budget
+from ednag_jax.spaces.base import drawn_at_once
 from ednag_jax.spaces.staged import Choice, StagedSpace
 from ednag_jax.types import KeyArray
 
@@ -122,6 +123,7 @@ class AutoFormer(StagedSpace):
         whole = jnp.stack([width, depth], axis=-1)
         return self.canonical(jnp.concatenate([whole, *found], axis=-1).astype(jnp.int32))
 
+    @drawn_at_once
     def random(self, key: KeyArray, num: int) -> Int[Array, "n e"]:
         """Returns num architectures drawn uniformly, with replacement; all within the range of parameters."""
         if self.is_unbounded:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import partial
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Num, UInt32
 
@@ -13,6 +15,9 @@ from ednag_jax.types import HostPhenotype, KeyArray
 
 INDEXABLE_SIZE = 2**31
 """Spaces smaller than this identify an architecture by its int32 table index, others by a hash."""
+
+drawn_at_once = partial(jax.jit, static_argnames=("self", "num"), inline=True)
+"""Decorates `random`: called by itself it is one program, where every operation alone would be compiled."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from ednag_jax.config import ENCODINGS, check_choice
-from ednag_jax.spaces.base import SearchSpace
+from ednag_jax.spaces.base import SearchSpace, drawn_at_once
 from ednag_jax.types import HostPhenotype, KeyArray
 
 PADDING = 2
@@ -105,6 +105,7 @@ class CategoricalSpace(SearchSpace):
         """Returns the phenotype of a table row."""
         return (jnp.asarray(index)[..., None] // self._place_values()) % jnp.array(self.choices)
 
+    @drawn_at_once
     def random(self, key: KeyArray, num: int) -> Int[Array, "n e"]:
         return jax.random.randint(key, (num, self.num_fields), 0, jnp.array(self.choices))
 

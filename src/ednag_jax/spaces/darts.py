@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
-from ednag_jax.spaces.base import SearchSpace, hash_fields
+from ednag_jax.spaces.base import SearchSpace, drawn_at_once, hash_fields
 from ednag_jax.types import HostPhenotype, KeyArray
 
 OPS = (
@@ -139,6 +139,7 @@ class Darts(SearchSpace):
         """Returns a 64-bit hash of the canonical form as two uint32."""
         return hash_fields(self.canonical(phenotype))
 
+    @drawn_at_once
     def random(self, key: KeyArray, num: int) -> Int[Array, "n e"]:
         key_first, key_second, key_op = jax.random.split(key, 3)
         shape = (num, len(CELLS), NUM_NODES)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
-from ednag_jax.spaces.base import SearchSpace
+from ednag_jax.spaces.base import SearchSpace, drawn_at_once
 from ednag_jax.spaces.categorical import CategoricalSpace
 from ednag_jax.spaces.nasbench101_graph import (
     EDGES,
@@ -97,6 +97,7 @@ class NasBench101(SearchSpace):
         """Returns a hash that is equal for isomorphic modules, and for no two others of the 423,624."""
         return module_hash(prune(pack_edges(phenotype[..., :NUM_EDGES])), phenotype[..., NUM_EDGES:])
 
+    @drawn_at_once
     def random(self, key: KeyArray, num: int) -> Int[Array, "n e"]:
         """Returns num modules, each edge a fair coin and each op uniform, drawn again until valid.
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
-from ednag_jax.spaces.base import SearchSpace, hash_fields
+from ednag_jax.spaces.base import SearchSpace, drawn_at_once, hash_fields
 from ednag_jax.spaces.categorical import CategoricalSpace
 from ednag_jax.types import HostPhenotype, KeyArray
 
@@ -121,6 +121,7 @@ class StagedSpace(SearchSpace):
         exists = slot < self.depths(phenotype)[..., None]
         return exists.reshape(*phenotype.shape[:-1], self.num_blocks)
 
+    @drawn_at_once
     def random(self, key: KeyArray, num: int) -> Int[Array, "n e"]:
         """Returns num networks drawn uniformly over different networks, with replacement.
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from ednag_jax.spaces.base import SearchSpace
+from ednag_jax.spaces.base import SearchSpace, drawn_at_once
 from ednag_jax.spaces.categorical import CategoricalSpace
 from ednag_jax.spaces.traits import Traits, categories, cell_traits, joined
 from ednag_jax.types import HostPhenotype, KeyArray
@@ -134,6 +134,7 @@ class TransNas101Macro(SearchSpace):
         """Returns the phenotype of a table row."""
         return jnp.asarray(_stacks())[index]
 
+    @drawn_at_once
     def random(self, key: KeyArray, num: int) -> Int[Array, "n e"]:
         return self.from_index(jax.random.randint(key, (num,), 0, self.size))
 
