@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +14,10 @@ import pytest
 
 import ednag_jax as ed
 from ednag_jax.programs import _PROGRAMS
+
+# How long an example takes is the machine's matter: a busy one must not fail a test.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 COMPILE_EVENT = "/jax/core/compile/backend_compile_duration"
 COSTLY_STRATEGIES = ("bananas", "gp_bo")

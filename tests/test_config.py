@@ -22,7 +22,7 @@ import ednag_jax as ed
         ({"temperature": 0.0}, "temperature must be at least 1e-06, got 0.0"),
         ({"temperature": float("nan")}, "temperature must be at least 1e-06, got nan"),
         ({"roulette_pressure": -1.0}, "roulette_pressure must be at least 0"),
-        ({"schedule": "sigmoid"}, "schedule must be one of cosine, linear, ddpm, got 'sigmoid'"),
+        ({"schedule": "sigmoid"}, "schedule must be one of cosine, linear, ddpm, geometric, got 'sigmoid'"),
         ({"mapping": "softmax"}, "mapping must be one of identity, power, energy, rank, standardised"),
         ({"encoding": "graph"}, "encoding must be one of compact, padded"),
         ({"roulette": "wheel"}, "roulette must be one of rank, walk"),
