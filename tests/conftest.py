@@ -20,7 +20,7 @@ hypothesis.settings.register_profile("unhurried", deadline=None)
 hypothesis.settings.load_profile("unhurried")
 
 COMPILE_EVENT = "/jax/core/compile/backend_compile_duration"
-COSTLY_STRATEGIES = ("bananas", "gp_bo")
+COSTLY_STRATEGIES = ("bananas", "ednag_online", "gp_bo")
 """Their programs take seconds to compile: tests of what all strategies promise are slow tests for them."""
 EVERY_STRATEGY = [
     pytest.param(name, marks=pytest.mark.slow) if name in COSTLY_STRATEGIES else name

@@ -233,6 +233,7 @@ def compared(module, images, plain, **settings):
     """Asserts that a module computes what plain(images, params, stats) does."""
     variables = randomised(module, images, **settings)
     found = jax.jit(partial(module.apply, **settings), compiler_options=QUICK)(variables, images)
-    stats = variables.get("batch_stats", {})
-    expected = plain(np.asarray(images, np.float64), variables.get("params", {}), stats)
+    plain_variables = jax.device_get(variables)
+    params, stats = (plain_variables.get(kind, {}) for kind in ("params", "batch_stats"))
+    expected = plain(np.asarray(images, np.float64), params, stats)
     np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-4)

@@ -79,7 +79,8 @@ def test_path_encoding_of_a_cell_marks_the_sequences_of_its_paths():
 @pytest.mark.parametrize("name", sorted(ed.SPACES))
 def test_path_encoding_is_of_zeros_and_ones_in_every_space(name):
     space = ed.SPACES[name]
-    found = np.asarray(path_encoding(space.random(jax.random.key(0), 16), space))
+    encode = jax.jit(path_encoding, static_argnums=1)
+    found = np.asarray(encode(space.random(jax.random.key(0), 16), space))
     assert set(np.unique(found)) <= {0.0, 1.0}
     assert len(np.unique(found, axis=0)) > 4
 
@@ -104,7 +105,7 @@ def test_path_encoding_of_a_module_marks_the_sequences_that_a_walk_meets():
     space = ed.SPACES["nasbench101"]
     phenotypes = space.random(jax.random.key(2), 40)
     starts = {length: sum(3**i for i in range(length)) for length in range(4)}
-    codes = np.asarray(path_encoding(phenotypes, space))
+    codes = np.asarray(jax.jit(path_encoding, static_argnums=1)(phenotypes, space))
     for phenotype, code in zip(np.asarray(phenotypes), codes, strict=True):
         sequences = plain_module_paths(phenotype.tolist())
         expected = {starts[len(ops)] + sum(op * 3**i for i, op in enumerate(ops)) for ops in sequences}
@@ -135,6 +136,7 @@ def test_a_whole_space_can_be_asked_and_the_search_goes_on():
 
 
 @pytest.mark.parametrize("features", ["adjacency", "path"])
+@pytest.mark.slow
 def test_no_architecture_is_queried_twice(features):
     space = ed.CategoricalSpace("small", choices=(3,) * 5)
     values = np.random.default_rng(0).normal(50, 10, space.size)

@@ -1,9 +1,12 @@
 """What every strategy of the registry promises, and `evolve_seeds` with it."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import COSTLY_STRATEGIES
 
 import ednag_jax as ed
 from ednag_jax.queries import best_so_far, flatten_trace, query_log
@@ -35,7 +38,13 @@ CASES = {
 SEEDS = 5
 
 
-@pytest.fixture(scope="module", params=list(CASES), ids=list(CASES))
+MARKED = [
+    pytest.param(case, marks=pytest.mark.slow) if name in COSTLY_STRATEGIES else case
+    for case, (name, _) in CASES.items()
+]
+
+
+@pytest.fixture(scope="module", params=MARKED, ids=list(CASES))
 def case(request, bumpy):
     name, config = CASES[request.param]
     arguments = {"problem": bumpy.problem, "config": config, "strategy": ed.STRATEGIES[name].strategy}
@@ -79,7 +88,7 @@ def test_other_numbers_and_tables_compile_nothing(case, compilations):
 def test_a_seed_is_the_same_alone_and_in_any_batch(case):
     params, arguments = case
     _, together = ed.evolve_seeds(ed.seed_keys(SEEDS), params, **arguments)
-    _, alone = ed.evolve(ed.seed_keys(SEEDS)[3], params, **arguments)
+    _, alone = jax.jit(partial(ed.evolve, **arguments))(ed.seed_keys(SEEDS)[3], params)
     np.testing.assert_array_equal(together.steps.evaluation.arch_id[3], alone.steps.evaluation.arch_id)
     np.testing.assert_array_equal(together.initial.arch_id[3], alone.initial.arch_id)
 

@@ -12,7 +12,7 @@ from ednag_jax.fitness import log_weights
 CONFIG = ed.EvolveConfig(num_steps=5, population_size=8, diversity_rate=0.2, noise_scale=0.5)
 
 
-fd_step, init = (jax.jit(fn, static_argnames="problem") for fn in (ed.fd_step, ed.init))
+fd_step, init, evolve = (jax.jit(fn, static_argnames="problem") for fn in (ed.fd_step, ed.init, ed.evolve))
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_initial_population_is_standard_normal_and_evaluated(bumpy):
 
 def test_survivors_are_parents_and_children_with_their_own_evaluations(bumpy, start):
     state, row = start
-    after, info = ed.fd_step(jax.random.key(1), state, row, bumpy.params, problem=bumpy.problem, config=CONFIG)
+    after, info = fd_step(jax.random.key(1), state, row, bumpy.params, problem=bumpy.problem, config=CONFIG)
     assert after.genotype.shape == state.genotype.shape
     rows = bumpy.space.arch_index(bumpy.space.decode(after.genotype))
     np.testing.assert_array_equal(after.evaluation.arch_id, rows)
@@ -44,7 +44,7 @@ def test_survivors_are_parents_and_children_with_their_own_evaluations(bumpy, st
 
 def test_elites_survive(bumpy, start):
     state, row = start
-    after, info = ed.fd_step(jax.random.key(1), state, row, bumpy.params, problem=bumpy.problem, config=CONFIG)
+    after, info = fd_step(jax.random.key(1), state, row, bumpy.params, problem=bumpy.problem, config=CONFIG)
     best = max(state.evaluation.fitness.max(), info.evaluation.fitness.max())
     assert after.evaluation.fitness[0] == best == after.best.fitness
 
@@ -111,16 +111,16 @@ def test_a_step_costs_one_evaluation_a_child(bumpy, start):
         return params[bumpy.space.arch_index(phenotype)]
 
     problem = ed.Problem(bumpy.space, counting)
-    ed.fd_step(jax.random.key(0), state, row, bumpy.params, problem=problem, config=CONFIG)
+    fd_step(jax.random.key(0), state, row, bumpy.params, problem=problem, config=CONFIG)
     assert sizes == [(8, 4)]
 
 
 def test_a_loop_of_steps_equals_the_scan(bumpy):
     key = jax.random.key(7)
     arguments = {"problem": bumpy.problem, "config": CONFIG}
-    end, trace = ed.evolve(key, bumpy.params, **arguments)
+    end, trace = evolve(key, bumpy.params, **arguments)
     key_init, key_steps = jax.random.split(key)
-    state = ed.init(key_init, bumpy.params, **arguments)
+    state = init(key_init, bumpy.params, **arguments)
     step = jax.jit(lambda key, state, row: ed.fd_step(key, state, row, bumpy.params, **arguments))
     for i in range(4):
         row = jax.tree.map(lambda column, i=i: column[i], CONFIG.rows())
@@ -130,7 +130,7 @@ def test_a_loop_of_steps_equals_the_scan(bumpy):
 
 
 def test_one_pass_is_the_number_of_rows(bumpy):
-    _, trace = ed.evolve(jax.random.key(0), bumpy.params, problem=bumpy.problem, config=CONFIG)
+    _, trace = evolve(jax.random.key(0), bumpy.params, problem=bumpy.problem, config=CONFIG)
     assert trace.steps.num_invalid.shape == (CONFIG.num_steps - 1,)
 
 
@@ -161,6 +161,7 @@ def test_all_invalid_populations_go_on():
     assert np.all(np.isfinite(state.genotype))
 
 
+@pytest.mark.slow
 def test_population_of_two_works(bumpy):
     for preset in ("default", "paper"):
         config = ed.EvolveConfig.preset(preset).replace(population_size=2, num_steps=4)

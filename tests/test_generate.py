@@ -174,8 +174,12 @@ def test_other_spaces_generate_with_a_predictor_of_theirs(space):
         ({"top": 0}, "top must be at least 1"),
         ({"seeds": 0}, "seeds must be at least 1"),
         ({"selection": "all"}, "selection must be one of coreset, random"),
-        ({"max_params": -1.0}, "must be above 0"),
-        ({"max_params": 0.001}, r"max_params must be at least 0\.\d+ million to allow the smallest"),
+        pytest.param({"max_params": -1.0}, "must be above 0", marks=pytest.mark.slow),
+        pytest.param(
+            {"max_params": 0.001},
+            r"max_params must be at least 0\.\d+ million to allow the smallest",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_what_cannot_be_generated_says_what_to_do(options, message):

@@ -173,6 +173,7 @@ def first_field(params, key, phenotype):
     return params * phenotype[:, 0]
 
 
+@pytest.mark.slow
 def test_no_architecture_is_queried_twice(bumpy):
     config = ed.GPBOConfig(num_steps=60, num_initial=10, num_random=100, num_mutants=50)
     result = ed.search("gp_bo", bumpy, seeds=4, config=config)

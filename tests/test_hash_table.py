@@ -25,7 +25,7 @@ EVERYTHING = np.stack(np.divmod(np.arange(SIDE**2), SIDE), axis=1)
 
 
 def looked_up(table, pairs):
-    return np.asarray(HashLookup(SPACE)(table, jax.random.key(0), jnp.asarray(pairs, jnp.int32)))
+    return np.asarray(jax.jit(HashLookup(SPACE))(table, jax.random.key(0), jnp.asarray(pairs, jnp.int32)))
 
 
 def test_every_row_is_found_and_nothing_else():

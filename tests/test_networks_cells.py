@@ -164,7 +164,7 @@ def test_running_averages_forget_as_in_the_sources(block, norm_name, momentum):
     _, updated = block.apply(variables, images, train=True, mutable=["batch_stats"])
     relu = np.maximum(images, 0) if isinstance(block, ReluConvNorm) else images
     conv_name, stride = ("shortcut", 2) if momentum == 0.0 else ("conv", 1)
-    batch = plain_conv(relu, variables["params"][conv_name]["kernel"], stride)
+    batch = plain_conv(relu, np.asarray(variables["params"][conv_name]["kernel"]), stride)
     for key, moment in (("mean", batch.mean((0, 1, 2))), ("var", batch.var((0, 1, 2)))):
         before, after = (stats["batch_stats"][norm_name][key] for stats in (variables, updated))
         np.testing.assert_allclose(after, momentum * before + (1 - momentum) * moment, rtol=1e-4, atol=1e-5)
@@ -175,7 +175,8 @@ def test_matrix_convolution_is_a_convolution(size, stride):
     images, kernel = drawn_images(2, 7, 6, 3), drawn_images(size, size, 3, 4, seed=1)
     pads = ((size // 2, size // 2),) * 2
     found = nasbench201.matrix_convolution(images, kernel, (stride, stride), pads)
-    np.testing.assert_allclose(found, plain_conv(images, kernel, stride), rtol=1e-4, atol=1e-4)
+    expected = plain_conv(np.asarray(images), np.asarray(kernel), stride)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
 # ---------------------------------------------------------------------------------- any cell in one program
@@ -365,7 +366,7 @@ def test_darts_cell_drops_no_skip_connection():
     variables = randomised(cell, before, last, train=False)
     run = partial(cell.apply, train=False, rngs={"dropout": jax.random.key(0)})
     found = jax.jit(run, compiler_options=QUICK)(variables, before, last, drop_path_rate=1 - 1e-6)
-    params, stats = variables["params"]["preprocess_0"], variables["batch_stats"]["preprocess_0"]
+    params, stats = (jax.device_get(variables[kind]["preprocess_0"]) for kind in ("params", "batch_stats"))
     kept = plain_relu_conv_norm(np.asarray(before, np.float64), params, stats)
     np.testing.assert_allclose(found, np.concatenate([kept] * 4, axis=-1), rtol=2e-4, atol=2e-4)
 

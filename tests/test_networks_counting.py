@@ -93,7 +93,9 @@ PUBLISHED_FLOPS = {  # millions, of the smallest and the largest cell; the linea
 }
 
 
-@pytest.mark.parametrize("dataset", list(CLASSES))
+@pytest.mark.parametrize(
+    "dataset", ["cifar10", *(pytest.param(d, marks=pytest.mark.slow) for d in ("cifar100", "ImageNet16-120"))]
+)
 def test_nasbench201_multiply_adds_are_the_published(dataset):
     pixels, least, most = PUBLISHED_FLOPS[dataset]
     for op, published in (("none", least), ("nor_conv_3x3", most)):
@@ -247,6 +249,7 @@ def test_multiply_adds_count_loops_and_the_costliest_branch():
     assert multiply_adds(Loops(), (5, 2, 3)) == 10 * 9 * (4 + 2)
 
 
+@pytest.mark.slow
 def test_any_cell_computes_as_much_as_the_largest():
     """Its 1x1 kernels are 3x3 with zeros."""
     phenotype = jax.ShapeDtypeStruct((6,), jnp.int32)

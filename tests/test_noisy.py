@@ -154,6 +154,7 @@ def test_nasbench201_has_trainings_around_its_validation_accuracy(dataset):
     assert np.all(error <= 6 * deviation / 20 + 1e-3)
 
 
+@pytest.mark.slow
 def test_two_runs_of_nasbench201_are_told_different_numbers():
     noisy = ed.load_benchmark("nasbench201", dataset="cifar10", metric="noisy")
     result = ed.search("local_search", noisy, seeds=4, queries=60)

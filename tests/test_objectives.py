@@ -246,7 +246,9 @@ def test_a_bound_that_nothing_keeps_leaves_the_nearest_and_no_accuracy(name, cos
     assert result.to_dict()["best_accuracy"] == [None] * 6
 
 
-@pytest.mark.parametrize("mapping", MAPPINGS)
+@pytest.mark.parametrize(
+    "mapping", ["energy", *(pytest.param(m, marks=pytest.mark.slow) for m in MAPPINGS if m != "energy")]
+)
 def test_preset_paper_keeps_to_two_constraints_under_every_mapping(mapping, costly):
     bounds, paper = {"latency": 3.0, "params": 1.9}, ed.EvolveConfig.preset("paper").replace(num_steps=40)
     within = np.all([np.asarray(costly.columns[n]) <= b for n, b in bounds.items()], axis=0)

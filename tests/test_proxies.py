@@ -171,7 +171,7 @@ def test_fitness_of_a_population_is_the_proxy_of_each(shared, score, name):
 def test_parameters_as_a_fitness_are_those_of_the_network(space_name):
     fitness = ProxyFitness(space_name)
     phenotype = SPACES[space_name].random(jax.random.key(0), 2)
-    scores = fitness(fitness.params(jax.random.key(0)), jax.random.key(0), phenotype)
+    scores = jax.jit(fitness)(fitness.params(jax.random.key(0)), jax.random.key(0), phenotype)
     assert float(scores[1]) == num_parameters(build(space_name, phenotype[1], num_classes=10))
 
 
@@ -179,7 +179,8 @@ def test_parameters_as_a_fitness_are_those_of_the_network(space_name):
 @pytest.mark.parametrize("proxy", ["parameters", pytest.param("flops", marks=pytest.mark.slow)])
 def test_counts_are_a_fitness_for_every_space(space_name, proxy):
     phenotype = SPACES[space_name].random(jax.random.key(0), 5)
-    scores = np.asarray(ProxyFitness(space_name, proxy)((), jax.random.key(0), phenotype))
+    fitness = jax.jit(ProxyFitness(space_name, proxy))
+    scores = np.asarray(fitness((), jax.random.key(0), phenotype))
     assert scores.dtype == np.float32
     assert np.all(scores > 1e4)
     assert len(set(scores.tolist())) > 1

@@ -146,6 +146,7 @@ def test_samples_are_those_of_the_policy_that_are_valid():
     assert np.all(np.abs(counts - trials / 37) < 5 * np.sqrt(trials / 37))
 
 
+@pytest.mark.slow
 def test_what_is_never_valid_by_chance_is_mended():
     """One in 500 architectures is within the range."""
     space = ed.spaces.AutoFormer.of_size("tiny", params_range=(5.6, 5.75))

@@ -29,11 +29,17 @@ def everything(space):
 @pytest.mark.parametrize("space", ENCODED, ids=named)
 def test_every_architecture_round_trips(space):
     phenotype = everything(space)
-    assert bool(space.is_valid(phenotype).all())
-    genotype = space.encode(phenotype)
+
+    @jax.jit
+    def there_and_back(phenotype):
+        genotype = space.encode(phenotype)
+        return space.is_valid(phenotype), genotype, space.decode(genotype), space.arch_index(phenotype)
+
+    valid, genotype, again, index = there_and_back(phenotype)
+    assert bool(valid.all())
     assert genotype.shape == (space.size, space.genotype_size)
-    np.testing.assert_array_equal(space.decode(genotype), phenotype)
-    np.testing.assert_array_equal(space.arch_index(phenotype), np.arange(space.size))
+    np.testing.assert_array_equal(again, phenotype)
+    np.testing.assert_array_equal(index, np.arange(space.size))
 
 
 @pytest.mark.parametrize("space", TABLES, ids=named)

@@ -57,7 +57,7 @@ def test_density_is_the_share_of_the_counts_with_the_prior():
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("used", [1, 7, 20, 33, 40])
+@pytest.mark.parametrize("used", [1, 20, 33, *(pytest.param(num, marks=pytest.mark.slow) for num in (7, 40))])
 def test_good_are_the_fittest_share_the_older_of_equals(used):
     rng = np.random.default_rng(used)
     phenotype, fitness = np.asarray(MIXED.random(jax.random.key(used), used)), rng.integers(0, 6, used) * 1.0

@@ -270,7 +270,8 @@ train_network(
 """
 
 
-@pytest.mark.parametrize("where", ["between", pytest.param("while writing", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["between", "while writing"])
 def test_a_killed_training_goes_on_and_ends_bitwise_as_one_that_was_not(where, folder, tmp_path):
     out = tmp_path / "killed"
     script = RUN.format(tests=str(Path(__file__).parent), out=str(out), where=where)
