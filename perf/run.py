@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import denoise
+import devices
 import engine
 import meta
 import online
@@ -36,6 +37,7 @@ PARTS: dict[str, tuple[str, Callable[[], list[str]]]] = {
     "engine": ("Engine: preset `paper` on NAS-Bench-201, CIFAR-10", engine_lines),
     "denoise": ("`denoise` on large populations", denoise.lines),
     "online": ("`ednag_online` on NAS-Bench-201, CIFAR-10", online.lines),
+    "devices": ("Seeds over virtual CPU devices", devices.lines),
     "predictor": ("Predictor of NAS-Bench-201", predictor.lines),
     "meta": ("Training of cells for the meta-training data", meta.lines),
 }

@@ -40,6 +40,7 @@ LAYERS = [
     "evolve",
     "evosax_strategy",
     "evosax_problem",
+    "devices",
     "programs",
     "identity",
     "resume",

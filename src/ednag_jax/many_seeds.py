@@ -1,12 +1,15 @@
-"""Many seeds at once: one compiled call, or chunks with a checkpoint after each."""
+"""Many seeds at once, over all devices: one compiled call, or chunks with a checkpoint after each."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jaxtyping import Array, Key
 
+from ednag_jax.devices import Devices
 from ednag_jax.evolve import EDNAG
 from ednag_jax.problem import Problem
 from ednag_jax.programs import Clock, compiled_evolve_seeds
@@ -28,7 +31,8 @@ def evolve_seeds(
     """Returns `evolve` of every key [s ...], all seeds in one compiled call.
 
     Equal problem, strategy and static settings share one compilation; tables, rates, temperatures and
-    noise may change freely.
+    noise may change freely. Where there are several devices, each runs an equal part of the seeds, and the
+    result is gathered in NumPy arrays; with several processes, which all call this alike, on every host.
 
     Args:
         keys: from `seed_keys`.
@@ -48,9 +52,19 @@ def evolve_seeds(
     """
     method: dict[str, Any] = {"problem": problem, "config": config, "strategy": strategy}
     if checkpoint is None:
-        return compiled_evolve_seeds(keys, params, **method)
+        return _on_all(keys, params, method, Devices.for_keys(keys), compiled_evolve_seeds)
     chunks = Chunks(Path(checkpoint), every, report)
     return evolve_in_chunks(keys, params, **method, chunks=chunks, clock=Clock())
+
+
+def _on_all(
+    keys: Key[Array, " s"], params: Params, method: dict[str, Any], devices: Devices, call: Callable[..., Any]
+) -> tuple[Any, Trace]:
+    """Returns what a call on keys and params over all devices gives, gathered where there are several."""
+    if devices.mesh is None:
+        return call(keys, params, **method)
+    method = {**method, "config": devices.copy(method["config"]), "mesh": devices.mesh}
+    return devices.gather(call(devices.spread(keys), devices.copy(params), **method))
 
 
 def run_timed(
@@ -66,7 +80,9 @@ def run_timed(
     method: dict[str, Any] = {"problem": problem, "config": config, "strategy": strategy}
     clock = Clock()
     if chunks is None:
-        _, trace = clock.call(compiled_evolve_seeds, keys, params, **method)
+        _, trace = _on_all(
+            keys, params, method, Devices.for_keys(keys), partial(clock.call, compiled_evolve_seeds)
+        )
     else:
         _, trace = evolve_in_chunks(keys, params, **method, chunks=chunks, clock=clock)
     return trace, clock.compile_seconds, clock.run_seconds

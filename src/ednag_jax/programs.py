@@ -9,42 +9,58 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 from jaxtyping import Array, Int, Key
 
+from ednag_jax.devices import over_devices
 from ednag_jax.evolve import EDNAG, advance, begin, evolve
 from ednag_jax.problem import Problem
 from ednag_jax.types import KeyArray, Params, StepInfo, Strategy, Trace
 
 
-@partial(jax.jit, static_argnames=("problem", "strategy"))
+@partial(jax.jit, static_argnames=("problem", "strategy", "mesh"))
 def compiled_evolve_seeds(
-    keys: Key[Array, " s"], params: Params, *, problem: Problem, config: Any, strategy: Strategy = EDNAG
+    keys: Key[Array, " s"],
+    params: Params,
+    *,
+    problem: Problem,
+    config: Any,
+    strategy: Strategy = EDNAG,
+    mesh: Mesh | None = None,
 ) -> tuple[Any, Trace]:
-    """Returns `evolve` of every key [s ...]: the one jit, all seeds in one compiled call on one device.
+    """Returns `evolve` of every key [s ...]: the one jit, all seeds in one compiled call.
 
     Equal problem, strategy and static settings share one compilation; tables, rates, temperatures and
-    noise may change freely.
+    noise may change freely. With a mesh keys and params lie on it as `Devices` puts them there.
     """
 
-    def one(key: KeyArray) -> tuple[Any, Trace]:
+    def one(key: KeyArray, params: Params, config: Any) -> tuple[Any, Trace]:
         return evolve(key, params, problem=problem, config=config, strategy=strategy)
 
-    return jax.vmap(one)(keys)
+    every = jax.vmap(one, in_axes=(0, None, None))
+    return over_devices(every, mesh, (True, False, False))(keys, params, config)
 
 
-@partial(jax.jit, static_argnames=("problem", "strategy"))
+@partial(jax.jit, static_argnames=("problem", "strategy", "mesh"))
 def compiled_begin(
-    keys: Key[Array, " s"], params: Params, *, problem: Problem, config: Any, strategy: Strategy
+    keys: Key[Array, " s"],
+    params: Params,
+    *,
+    problem: Problem,
+    config: Any,
+    strategy: Strategy,
+    mesh: Mesh | None = None,
 ) -> Any:
     """Returns `begin` of every key [s ...]."""
 
-    def one(key: KeyArray) -> Any:
+    def one(key: KeyArray, params: Params, config: Any) -> Any:
         return begin(key, params, problem=problem, config=config, strategy=strategy)
 
-    return _strongly_typed(jax.vmap(one)(keys))
+    every = jax.vmap(one, in_axes=(0, None, None))
+    return _strongly_typed(over_devices(every, mesh, (True, False, False))(keys, params, config))
 
 
-@partial(jax.jit, static_argnames=("problem", "strategy", "num_steps"))
+@partial(jax.jit, static_argnames=("problem", "strategy", "num_steps", "mesh"))
 def compiled_advance(
     keys: Key[Array, " s"],
     states: Any,
@@ -55,18 +71,21 @@ def compiled_advance(
     config: Any,
     strategy: Strategy,
     num_steps: int,
+    mesh: Mesh | None = None,
 ) -> tuple[Any, StepInfo]:
     """Returns `advance` of every key and state [s ...], by `num_steps` rows from the traced row `start` on.
 
     The rows are those of the whole run, cut here: made on the host they may differ in the last bit.
     """
-    whole = config.rows()
-    rows = jax.tree.map(lambda row: jax.lax.dynamic_slice_in_dim(row, start, num_steps), whole)
 
-    def one(key: KeyArray, state: Any) -> tuple[Any, StepInfo]:
+    def one(key: KeyArray, state: Any, start: Array, params: Params, config: Any) -> tuple[Any, StepInfo]:
+        cut = partial(jax.lax.dynamic_slice_in_dim, start_index=start, slice_size=num_steps)
+        rows = jax.tree.map(cut, config.rows())
         return advance(key, state, rows, params, problem=problem, config=config, strategy=strategy)
 
-    states, steps = jax.vmap(one)(keys, states)
+    every = jax.vmap(one, in_axes=(0, 0, None, None, None))
+    spread = (True, True, False, False, False)
+    states, steps = over_devices(every, mesh, spread)(keys, states, start, params, config)
     return _strongly_typed(states), steps
 
 

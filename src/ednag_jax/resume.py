@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
 from ednag_jax.checkpoints import Checkpoints, CheckpointWarning, claim, open_checkpoints
 from ednag_jax.config import check_range
+from ednag_jax.devices import Devices
 from ednag_jax.identity import about_run
 from ednag_jax.problem import Problem
 from ednag_jax.programs import Clock, compiled_advance, compiled_begin
@@ -65,23 +65,29 @@ def evolve_in_chunks(
     All chunks but the last have the same length, so they share one program.
 
     Raises:
-        ValueError: the folder has checkpoints of another run; the text names every difference.
+        ValueError: the folder has checkpoints of another run; the text names every difference. Or there are
+            several processes.
         DataError: its description of the run is damaged.
         OSError: it cannot be written, or its disk is full; the last good checkpoint stays.
     """
     check_range("every", chunks.every, 1)
+    if jax.process_count() > 1:
+        raise ValueError(f"checkpoint needs a single process, got {jax.process_count()}: leave it out")
     method: dict[str, Any] = {"problem": problem, "config": config, "strategy": strategy}
-    total = jax.eval_shape(config.rows).step.shape[0]
+    devices, total = Devices.for_keys(keys), jax.eval_shape(config.rows).step.shape[0]
+    on_devices = {**method, "config": devices.copy(config), "mesh": devices.mesh}
+    ours, params_there = devices.spread(keys), devices.copy(params)
     claim(chunks.folder, about_run(keys, params, **method), kind="run")
     with run_folder(chunks.folder) as kept:
         run = kept.latest(lambda: _shapes(keys, params, method))
         if run is None:
-            state = _on_host(clock.call(compiled_begin, keys, params, **method))
+            state = devices.gather(clock.call(compiled_begin, ours, params_there, **on_devices))
             run = kept.save(Saved(0, state, [state.evaluation]))
         while run.done < total:
             length = min(chunks.every, total - run.done)
-            arguments = (keys, jax.device_put(run.state), np.int32(run.done), params)
-            state, steps = _on_host(clock.call(compiled_advance, *arguments, **method, num_steps=length))
+            arguments = (ours, devices.spread(run.state), np.int32(run.done), params_there)
+            result = clock.call(compiled_advance, *arguments, **on_devices, num_steps=length)
+            state, steps = devices.gather(result)
             run = kept.save(Saved(run.done + length, state, [*run.parts, steps]))
             if chunks.report is not None:
                 chunks.report(run.done, total)
@@ -181,15 +187,6 @@ def _shapes(keys: Key[Array, " s"], params: Params, method: dict[str, Any]) -> t
 def _with_steps(leaf: Any, num_steps: int) -> jax.ShapeDtypeStruct:
     """Returns the shape [s k ...] of what a chunk of k steps did, from that of one step."""
     return jax.ShapeDtypeStruct((leaf.shape[0], num_steps, *leaf.shape[2:]), leaf.dtype)
-
-
-def _on_host(tree: Any) -> Any:
-    """Returns a pytree's arrays as NumPy's; keys of random draws stay jax's."""
-    return jax.tree.map(lambda leaf: leaf if _is_key(leaf) else np.asarray(leaf), tree)
-
-
-def _is_key(leaf: Any) -> bool:
-    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def _stored(tree: Any) -> dict[str, Any]:
