@@ -34,6 +34,7 @@ PROMISED = [
     "train_network",
     "load_trained",
     "classify_folder",
+    "AskTell",
 ]
 
 
