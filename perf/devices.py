@@ -13,6 +13,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from typing import Any
 
 import jax
@@ -39,7 +40,7 @@ def measure() -> dict[str, Any]:
             "strategy": strategy,
         }
         compiled = run_timed(keys, benchmark.params, **arguments)[1]
-        run = seconds(lambda arguments=arguments: run_timed(keys, benchmark.params, **arguments)[0])
+        run = seconds(partial(run_timed, keys, benchmark.params, **arguments))
         found[name] = {"compiled": compiled, "run": run}
     return {"devices": jax.device_count(), **found}
 

@@ -179,7 +179,7 @@ def test_a_state_may_hold_random_keys_and_empty_arrays(tmp_path):
 
 
 LONG = ed.RandomSearchConfig(num_steps=24, batch_size=2)
-KILLS, LONGEST = 8, 1.5
+KILLS, LONGEST = 6, 1.5
 """Seconds: a start compiles for about one, and makes a checkpoint in about a quarter of one."""
 
 

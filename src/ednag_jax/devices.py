@@ -25,12 +25,14 @@ class Devices(NamedTuple):
     def for_keys(cls, keys: Key[Array, " s"]) -> Devices:
         """Returns all devices of all processes; of a single process no more than there are seeds.
 
-        One device where `jax.device_put` has committed the keys to one, or where they are traced.
+        One device where `jax.device_put` has committed the keys to one, where `jax.default_device` is set, or
+        where the keys are traced.
         """
         devices = jax.devices()
         if jax.process_count() == 1:
             devices = devices[: len(keys)]
-        if len(devices) == 1 or isinstance(keys, jax.core.Tracer) or keys.committed:
+        is_chosen = jax.config.jax_default_device is not None  # type: ignore[attr-defined]
+        if len(devices) == 1 or is_chosen or isinstance(keys, jax.core.Tracer) or keys.committed:
             return cls(len(keys))
         return cls(len(keys), Mesh(np.array(devices), (SEEDS,), axis_types=(AxisType.Auto,)))
 
@@ -38,32 +40,27 @@ class Devices(NamedTuple):
         """Returns arrays [s ...] on their devices; the last seed is repeated until the parts are equal."""
         if self.mesh is None:
             return jax.device_put(tree)
-        num_more = -self.num_seeds % self.mesh.size
+        num_more, sharding = -self.num_seeds % self.mesh.size, NamedSharding(self.mesh, PartitionSpec(SEEDS))
 
         def padded(array: np.ndarray) -> np.ndarray:
             return np.concatenate([array, np.repeat(array[-1:], num_more, axis=0)])
 
-        return jax.tree.map(lambda leaf: self._placed(leaf, PartitionSpec(SEEDS), padded), tree)
+        return jax.tree.map(lambda leaf: _placed(leaf, sharding, padded), tree)
 
     def copy(self, tree: Any) -> Any:
         """Returns arrays whole on every device; numbers stay as they are."""
         if self.mesh is None:
             return tree
-        placed = lambda leaf: self._placed(leaf, PartitionSpec(), lambda array: array)  # noqa: E731
-        return jax.tree.map(lambda leaf: placed(leaf) if hasattr(leaf, "dtype") else leaf, tree)
+        sharding = NamedSharding(self.mesh, PartitionSpec())
+
+        def placed(leaf: Any) -> Any:
+            return _placed(leaf, sharding, lambda array: array) if hasattr(leaf, "dtype") else leaf
+
+        return jax.tree.map(placed, tree)
 
     def gather(self, tree: Any) -> Any:
         """Returns arrays [s ...] whole on the host of every process, without the seeds that were repeated."""
         return jax.tree.map(self._gathered, tree)
-
-    def _placed(self, leaf: Any, spec: PartitionSpec, made: Callable[[np.ndarray], np.ndarray]) -> Array:
-        """Returns an array, changed on the host, on the devices of the mesh."""
-        if is_key(leaf):
-            data = self._placed(jax.random.key_data(leaf), spec, made)
-            return jax.random.wrap_key_data(data, impl=jax.random.key_impl(leaf))
-        array = made(np.asarray(leaf))
-        sharding = NamedSharding(self.mesh, spec)
-        return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
 
     def _gathered(self, leaf: Any) -> Any:
         """Returns an array [s ...] on the host; keys of random draws stay jax's."""
@@ -76,6 +73,15 @@ class Devices(NamedTuple):
         if self.mesh is not None and self.mesh.is_multi_process:
             leaf = multihost_utils.process_allgather(leaf, tiled=True)
         return np.asarray(leaf)[: self.num_seeds]
+
+
+def _placed(leaf: Any, sharding: NamedSharding, made: Callable[[np.ndarray], np.ndarray]) -> Array:
+    """Returns an array, changed on the host, on the devices of a mesh."""
+    if is_key(leaf):
+        data = _placed(jax.random.key_data(leaf), sharding, made)
+        return jax.random.wrap_key_data(data, impl=jax.random.key_impl(leaf))
+    array = made(np.asarray(leaf))
+    return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
 
 
 def over_devices(
