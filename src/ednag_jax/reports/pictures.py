@@ -76,8 +76,8 @@ def drawable(label: str) -> str:
 
     A long one is cut in its middle: tables have it whole.
 
-    >>> drawable("_a$b")
-    ' _a\\$b'
+    >>> drawable("_hidden")
+    ' _hidden'
     """
     if len(label) > LONG:
         label = f"{label[: LONG // 2]}…{label[-LONG // 2 :]}"
