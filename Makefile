@@ -9,7 +9,7 @@ ifneq ($(EDNAG_DATA_DIR),)
 export EDNAG_DATA_DIR
 endif
 
-.PHONY: help install lint types test test-slow bench smoke readme reproduce compare compare-noisy compare-objectives ablate \
+.PHONY: help install lint types docs test test-slow bench smoke readme reproduce compare compare-noisy compare-objectives ablate \
   predictor prove-predictor generate-nb201 generate-digits bbob ci clean
 
 help:  ## Lists the targets.
@@ -100,7 +100,7 @@ bench: install  ## Speed, beside its baselines; PARTS="predictor meta" measures 
 readme: install  ## Puts the results of a finished reproduce-nb201 into the README.
 	$(BIN)/python docs/update_readme.py $(OUT)/nb201/results.json
 
-ci: lint types test test-slow  ## What a change must pass; the slow tests run every experiment, small.
+ci: lint types docs test test-slow  ## What a change must pass; the slow tests run every experiment, small.
 
 clean:  ## Removes what was built.
 	rm -rf $(VENV) build dist *.egg-info src/*.egg-info .mypy_cache .pytest_cache .ruff_cache

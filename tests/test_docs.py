@@ -20,6 +20,18 @@ def test_the_example_runs_as_printed(capsys, monkeypatch):
     assert len(namespace["mine"].best_arch) == 10
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["evosax"])
+def test_code_of_a_page_runs(page, monkeypatch, capsys):
+    """Block by block, each on its own, without any data directory."""
+    monkeypatch.delenv("EDNAG_DATA_DIR", raising=False)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / f"{page}.md").read_text(), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(block, {})
+        assert capsys.readouterr().out
+
+
 def test_links_and_pictures_are_there():
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / target).exists(), target
