@@ -94,7 +94,7 @@ bbob: install  ## EDNAG on continuous functions, beside evosax's algorithms; ten
 	$(BIN)/python experiments/bbob.py --out $(OUT)/bbob
 	$(BIN)/python docs/collect_results.py $(OUT)
 
-bench: install  ## Speed, beside its baselines; PARTS="predictor meta" measures some of engine, denoise, online, predictor, meta.
+bench: install  ## Speed, beside its baselines; PARTS="predictor meta" measures some of engine, denoise, online, devices, predictor, meta.
 	$(BIN)/python perf/run.py $(PARTS)
 
 readme: install  ## Puts the results of a finished reproduce-nb201 into the README.

@@ -131,7 +131,7 @@ def test_two_processes_give_the_same_as_one_and_the_first_writes_it(tmp_path):
     piped = {"env": environment(2), "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     hosts = [subprocess.Popen(command, **piped) for command in commands]
     try:
-        said = [host.communicate(timeout=300) for host in hosts]
+        said = [host.communicate(timeout=600) for host in hosts]
     finally:
         for host in hosts:
             host.kill()
