@@ -49,6 +49,18 @@ def seeds_of_devices(keys):
     return sorted((shard.device.id, shard.data.shape[0]) for shard in shards)
 
 
+def is_on_one(keys):
+    return Devices.for_keys(keys).mesh is None
+
+
+def chosen(keys):
+    """Returns whether a run is on one device: by itself, with keys put on one, with one set as the default."""
+    device = jax.devices()[1]
+    by_itself, by_keys = is_on_one(keys), is_on_one(jax.device_put(keys, device))
+    with jax.default_device(device):
+        return [by_itself, by_keys, is_on_one(keys)]
+
+
 def report_of_many(folder):
     """Prints what the tests look at; in a process with several devices."""
     ednag = ed.EvolveConfig(num_steps=5, population_size=4)
@@ -58,6 +70,7 @@ def report_of_many(folder):
         "devices": jax.device_count(),
         "ednag": on_one_and_on_all("ednag", ednag),
         "random_search": on_one_and_on_all("random_search", CONFIG),
+        "chosen": chosen(few),
         "few": seeds_of_devices(few),
         "many": seeds_of_devices(many),
         "result": result.to_dict(),
@@ -96,6 +109,11 @@ def test_eight_devices_give_the_same_as_one(strategy, many):
 def test_every_device_has_an_equal_part_of_the_seeds_and_no_more_work_than_seeds(many):
     assert many["many"] == [[device, 2] for device in range(NUM_DEVICES)]  # 11 are filled up to 16
     assert many["few"] == [[device, 1] for device in range(3)]
+
+
+@pytest.mark.slow
+def test_a_run_stays_on_a_device_that_the_user_chose(many):
+    assert many["chosen"] == [False, True, True]
 
 
 @pytest.mark.slow
