@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Array, Float, Int
 
 from ednag_jax.benchmarks import Benchmark
 from ednag_jax.config import EvolveConfig, check_choice, check_range
-from ednag_jax.evolve import seed_keys
+from ednag_jax.evolve import EDNAG, seed_keys
 from ednag_jax.images import ImageSet
 from ednag_jax.many_seeds import run_timed
 from ednag_jax.objectives import ACCURACY, checked_goal, posed
@@ -36,6 +37,7 @@ from ednag_jax.predictor.fitness import PARAMS
 from ednag_jax.proxies.fitness import COUNTS
 from ednag_jax.queries import flatten_trace, packed_ids
 from ednag_jax.spaces import SPACES, SearchSpace
+from ednag_jax.strategies.remembering import remembering
 from ednag_jax.training.sizes import network_settings
 
 NUM_SEEDS = 8
@@ -184,7 +186,9 @@ def denoised(benchmark: Benchmark, *, max_params: float | None, seeds: range, ro
     """
     bounds = {} if max_params is None else {PARAMS: max_params * MILLION}
     problem, params = posed(benchmark, checked_goal(benchmark, (ACCURACY,), bounds))
-    trace, *seconds = run_timed(seed_keys(seeds, root=root), params, problem=problem, config=CONFIG)
+    # The predictor is all the work, and late in a run it was asked of nearly all children before.
+    settings: dict[str, Any] = {"config": CONFIG, "strategy": remembering(EDNAG)}
+    trace, *seconds = run_timed(seed_keys(seeds, root=root), params, problem=problem, **settings)
     evaluation = flatten_trace(trace)
     asked = np.flatnonzero(evaluation.queried.ravel())
     ids = packed_ids(evaluation.arch_id.reshape(-1, *evaluation.arch_id.shape[2:])[asked])
@@ -224,10 +228,22 @@ def best_distinct(scored: Scored, space: SearchSpace, num: int) -> Int[np.ndarra
     known = np.flatnonzero(np.isfinite(scored.accuracy))
     order = known[np.argsort(-scored.accuracy[known], kind="stable")]
     phenotype = scored.phenotype[order]
-    structure_of = getattr(space, "canonical_id", space.arch_id)
-    structure = packed_ids(np.asarray(structure_of(jnp.asarray(phenotype))))
+    structure = packed_ids(_structures(space, phenotype))
     first = np.sort(np.unique(structure, return_index=True)[1])[:num]
     return phenotype[first]
+
+
+def _structures(space: SearchSpace, phenotype: Int[np.ndarray, "m e"]) -> np.ndarray:
+    """Returns an id of the structure of each architecture, by programs of few different shapes."""
+    size = 1 << max(len(phenotype) - 1, 0).bit_length()  # how many were met differs from run to run
+    filled = np.resize(phenotype, (size, phenotype.shape[1]))
+    return np.asarray(_structures_of(jnp.asarray(filled), space=space))[: len(phenotype)]
+
+
+@partial(jax.jit, static_argnames=("space",))
+def _structures_of(phenotype: Int[Array, "m e"], *, space: SearchSpace) -> Array:
+    """Returns an id of the structure of each architecture; its own where the space knows no structures."""
+    return getattr(space, "canonical_id", space.arch_id)(phenotype)
 
 
 def _predictor_for(space: str, given: Predictor | None) -> Predictor:

@@ -40,7 +40,9 @@ def quality(phenotype: Int[Array, "n e"], learnt: Int[Array, "m e"]) -> Quality:
     cells = np.asarray(phenotype)[valid]
     unique = np.unique(np.asarray(space.arch_index(jnp.asarray(cells))))
     known = np.isin(unique, np.asarray(space.arch_index(learnt)))
-    marginals = np.stack([(cells == op).mean(axis=0) for op in range(space.choices[0])], axis=1)
+    marginals = np.stack(
+        [(cells == op).sum(axis=0) / max(len(cells), 1) for op in range(space.choices[0])], axis=1
+    )
     return Quality(
         float(valid.mean()),
         len(unique) / len(cells) if len(cells) else float("nan"),

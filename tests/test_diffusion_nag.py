@@ -1,0 +1,194 @@
+"""DiffusionNAG keeps the contract of strategies, and queries what it generated in the predictor's order.
+
+Its score is the exact one of all cells and its guide knows nothing: nothing here depends on a training.
+"""
+
+from dataclasses import dataclass, replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from test_score_networks import TINY, drawn, predictor, target
+
+import ednag_jax as ed
+from ednag_jax.config import DiffusionNAGConfig, SamplingConfig
+from ednag_jax.evolve import evolve
+from ednag_jax.problem import Problem
+from ednag_jax.queries import best_so_far, flatten_trace, query_log
+from ednag_jax.score import GuidedParams, GuideNetwork, carrying, generator_in
+from ednag_jax.score.cells import uniform_score
+from ednag_jax.score.generator import Generator
+from ednag_jax.strategies import GUIDED_STRATEGIES, METHODS
+
+SPACE = ed.SPACES["nasbench201"]
+STRATEGY = GUIDED_STRATEGIES["diffusion_nag"].strategy
+SEEDS = 3
+CONFIG = DiffusionNAGConfig(
+    num_steps=7, num_samples=6, sampling=SamplingConfig(num_scales=20, guidance_scale=0.0)
+)
+"""One query more than there are samples."""
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Exact(Generator):
+    """A generator whose score is known."""
+
+    def score_of(self, x, sigma):
+        return uniform_score(x, sigma)
+
+
+@pytest.fixture(scope="module")
+def table():
+    values = np.random.default_rng(0).normal(50, 10, SPACE.size)
+    return ed.Benchmark.from_table(SPACE, values, values - 1, name="made up", dataset="noise")
+
+
+@pytest.fixture(scope="module")
+def generator():
+    guide = drawn(GuideNetwork(TINY, 1), jnp.zeros((1, 1)))
+    return Exact({}, guide, jnp.zeros(1), jnp.float32(1.0), target(), TINY, TINY, predictor().config)
+
+
+@pytest.fixture(scope="module")
+def benchmark(table, generator):
+    return carrying(table, generator)
+
+
+@pytest.fixture(scope="module")
+def arguments(benchmark):
+    return {"problem": benchmark.problem, "config": CONFIG, "strategy": STRATEGY}
+
+
+@pytest.fixture(scope="module")
+def found(benchmark, arguments):
+    return ed.evolve_seeds(ed.seed_keys(SEEDS), benchmark.params, **arguments)
+
+
+def assert_same(a, b):
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+# The contract
+
+
+def test_it_is_a_method_of_search_and_not_among_those_that_need_a_table_alone():
+    assert "diffusion_nag" in METHODS
+    assert "diffusion_nag" not in ed.STRATEGIES
+
+
+def test_same_keys_give_the_same_and_other_numbers_compile_nothing(benchmark, arguments, found, compilations):
+    keys, params = ed.seed_keys(SEEDS), benchmark.params
+    doubled = replace(params, oracle=2 * params.oracle)
+    other = CONFIG.replace(sampling=replace(CONFIG.sampling, guidance_scale=0.5, snr=0.1))
+    compilations.count = 0
+    assert_same(found, ed.evolve_seeds(keys, params, **arguments))
+    ed.evolve_seeds(keys, doubled, **{**arguments, "config": other})
+    assert compilations.count == 0
+
+
+@pytest.mark.slow
+def test_a_seed_is_the_same_alone_and_in_any_batch(benchmark, arguments, found):
+    _, alone = jax.jit(lambda key, params: evolve(key, params, **arguments))(
+        ed.seed_keys(SEEDS)[2], benchmark.params
+    )
+    np.testing.assert_array_equal(found[1].steps.evaluation.arch_id[2], alone.steps.evaluation.arch_id)
+    np.testing.assert_array_equal(found[1].initial.arch_id[2], alone.initial.arch_id)
+
+
+def test_a_changed_key_changes_its_own_seed_only(benchmark, arguments, found):
+    keys = ed.seed_keys(SEEDS).at[1].set(jax.random.key(99))
+    other = ed.evolve_seeds(keys, benchmark.params, **arguments)
+    rest = np.array([0, 2])
+    assert_same(*(jax.tree.map(lambda leaf: leaf[rest], tree) for tree in (found, other)))
+    assert not np.array_equal(found[1].steps.evaluation.arch_id[1], other[1].steps.evaluation.arch_id[1])
+
+
+def test_best_is_the_best_of_all_evaluated_and_never_falls(found):
+    state, trace = found
+    evaluation = flatten_trace(trace)
+    for seed in range(SEEDS):
+        assert state.best.accuracy[seed] == evaluation.accuracy[seed][evaluation.queried[seed]].max()
+        assert np.all(np.diff(best_so_far(query_log(evaluation, seed).accuracy, 8)) >= 0)
+
+
+def test_trace_says_what_the_table_says(table, found):
+    evaluation = flatten_trace(found[1])
+    asked = evaluation.queried
+    rows = np.asarray(SPACE.arch_index(jnp.asarray(evaluation.phenotype[asked])))
+    np.testing.assert_array_equal(evaluation.arch_id[asked], rows)
+    np.testing.assert_array_equal(evaluation.accuracy[asked], np.asarray(table.params)[rows])
+
+
+@dataclass(frozen=True)
+class Flaky:
+    """Fails for a third of the cells: NaN, and inf, which must not win."""
+
+    def __call__(self, params, key, phenotype):
+        total = jnp.sum(phenotype, axis=-1)
+        failed = jnp.where(total % 2 == 0, jnp.nan, jnp.inf)
+        return jnp.where(total % 3 == 0, failed, 1.0 * total)
+
+
+@pytest.mark.slow
+def test_failed_evaluations_rank_last_are_counted_and_the_search_goes_on(benchmark, arguments):
+    flaky = Problem(SPACE, Flaky())
+    state, trace = ed.evolve_seeds(ed.seed_keys(SEEDS), benchmark.params, **{**arguments, "problem": flaky})
+    assert np.all(state.best.phenotype.sum(axis=-1) % 3 != 0)
+    failed = trace.steps.evaluation.queried & ~jnp.isfinite(trace.steps.evaluation.accuracy)
+    np.testing.assert_array_equal(trace.steps.num_failed, failed.sum(axis=-1))
+    assert np.sum(trace.steps.num_failed) > 0
+
+
+# Its own
+
+
+def test_it_asks_about_each_cell_once_the_best_predicted_first(found, generator):
+    evaluation = flatten_trace(found[1])
+    for seed in range(SEEDS):
+        log = query_log(evaluation, seed)
+        assert len(log.accuracy) <= CONFIG.num_samples  # the last of 8 questions repeats one
+        said = np.asarray(generator.predicted(jnp.asarray(log.phenotype)))
+        assert np.all(np.diff(said) <= 1e-4)
+
+
+def test_search_keeps_to_the_budget_and_looks_test_accuracy_up(benchmark, monkeypatch):
+    result = ed.search("diffusion_nag", benchmark, seeds=SEEDS, queries=4, config=CONFIG)
+    assert np.all(result.queries == 4)
+    np.testing.assert_allclose(result.test_accuracy, result.best_accuracy - 1, rtol=1e-5)
+    assert result.benchmark["table_hash"] == benchmark.table_hash
+
+
+@pytest.mark.slow
+def test_to_other_strategies_a_benchmark_with_a_generator_is_the_same(table, benchmark):
+    settings = {"seeds": 2, "queries": 5, "config": ed.RandomSearchConfig(num_steps=1)}
+    plain, carried = (ed.search("random_search", one, **settings) for one in (table, benchmark))
+    assert plain.best_arch == carried.best_arch
+    np.testing.assert_array_equal(plain.curve, carried.curve)
+
+
+def test_a_budget_names_queries_and_samples():
+    config = DiffusionNAGConfig.for_budget(10, SPACE.size)
+    assert (config.num_steps, config.num_samples) == (9, 20)
+    assert len(config.rows().step) == 9
+
+
+def test_without_a_generator_it_says_how_to_get_one(table):
+    with pytest.raises(ValueError, match=r"diffusion_nag needs a trained score network .* carries none"):
+        ed.search("diffusion_nag", table, seeds=1, queries=2)
+
+
+def test_another_space_is_refused(bumpy, generator):
+    with pytest.raises(ValueError, match="cells of nasbench201 alone, got space 'bumpy'"):
+        carrying(bumpy, generator)
+    with pytest.raises(ValueError, match="cells of nasbench201 alone, got space 'bumpy'"):
+        ed.search("diffusion_nag", bumpy, seeds=1, queries=2)
+
+
+def test_params_with_costs_carry_the_generator_too(generator):
+    from ednag_jax.objectives import CostedParams
+
+    params = CostedParams(GuidedParams(jnp.zeros(3), generator), (), jnp.zeros(0))
+    assert generator_in(params) is generator
