@@ -21,8 +21,16 @@ from ednag_jax import cli, report, reports
 from ednag_jax.reports import ranking
 from ednag_jax.reports.groups import at_seeds, cut, group_runs
 from ednag_jax.reports.pictures import drawable
-from ednag_jax.reports.ranking import block_ranks, cliques, critical_difference, friedman, rank, rank_groups
-from ednag_jax.reports.sections import clique_letters, share_in_words
+from ednag_jax.reports.ranking import (
+    block_ranks,
+    cliques,
+    critical_difference,
+    friedman,
+    left_out,
+    rank,
+    rank_groups,
+)
+from ednag_jax.reports.sections import clique_letters, ranks_section, share_in_words
 from ednag_jax.reports.significance import compare_with
 from ednag_jax.reports.tensorboard import scalars
 
@@ -338,12 +346,13 @@ def test_ranks_are_over_benchmarks_where_there_are_several_and_over_seeds_in_one
         for draw, dataset in enumerate(("x", "y", "z"))
         for label, shift in {"low": 0, "high": 4, **({"mid": 2} if dataset != "z" else {})}.items()
     ]
-    over_tables = rank_groups(group_runs(runs))
+    groups = group_runs(runs)
+    over_tables = rank_groups(groups)
     assert (over_tables.over, over_tables.num_blocks) == ("benchmarks", 3)
     assert dict(zip(over_tables.labels, over_tables.mean_ranks, strict=True)) == {"high": 1, "low": 2}
-    assert "Not ranked, since not run on every benchmark: mid (on 2 of 3)" in reports.as_markdown(
-        reports.build_report(runs)
-    )
+    assert left_out(groups) == {"mid": 2}
+    notes = ranks_section(groups, over_tables).notes
+    assert "Not ranked, since not run on every benchmark: mid (on 2 of 3)." in notes
 
 
 def test_nothing_is_ranked_where_nothing_is_shared():
