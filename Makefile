@@ -51,10 +51,10 @@ smoke: install  ## Every experiment, small.
 	  $(BIN)/python $$file --smoke --out $(OUT)/smoke/$$(basename $$file .py) || exit 1; \
 	done
 
-reproduce-%: install  ## One experiment: nb201, transnas, autoformer, nb101, nb301, darts, mobilenetv3, ablation; tables and plots in results/.
+reproduce-%: install  ## One experiment: nb201, transnas, autoformer, nb101, nb301, darts, mobilenetv3, ablation, efficiency; tables and plots in results/.
 	$(BIN)/ednag reproduce $* --out $(OUT)/$*
 
-EXPERIMENTS := nb201 transnas autoformer nb101 nb301 darts mobilenetv3 ablation
+EXPERIMENTS := nb201 transnas autoformer nb101 nb301 darts mobilenetv3 ablation efficiency
 reproduce: $(EXPERIMENTS:%=reproduce-%)  ## All of them.
 	$(BIN)/python docs/collect_results.py $(OUT)
 

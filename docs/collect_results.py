@@ -19,7 +19,17 @@ EXPERIMENTS = {
     "bbob": "bbob",
     **{
         name: f"reproduce_{name}"
-        for name in ("nb201", "transnas", "autoformer", "nb101", "nb301", "darts", "mobilenetv3", "ablation")
+        for name in (
+            "nb201",
+            "transnas",
+            "autoformer",
+            "nb101",
+            "nb301",
+            "darts",
+            "mobilenetv3",
+            "ablation",
+            "efficiency",
+        )
     },
 }
 """Folder of results -> experiment."""

@@ -134,8 +134,8 @@ def write(out: Path, tables: Tables, numbers: dict[str, Any], notes: str) -> Non
     print(notes)
     text = "\n".join(f"## {title}\n\n{report.markdown_table(*table)}" for title, table in tables.items())
     write_atomic(out / "table.md", f"{text}\n{notes}\n\n{report.provenance_line(made)}")
-    rows = {title: rows for title, (_, rows) in tables.items()}
-    write_atomic(out / "results.json", json.dumps({**made, "seconds": numbers, "rows": rows}, indent=1))
+    lines = {title: rows for title, (_, rows) in tables.items()}
+    write_atomic(out / "results.json", json.dumps({**made, "seconds": numbers, "rows": lines}, indent=1))
     print(f"written to {out}/: results.json, table.md")
 
 

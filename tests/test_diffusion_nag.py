@@ -3,16 +3,19 @@
 Its score is the exact one of all cells and its guide knows nothing: nothing here depends on a training.
 """
 
+import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_score_networks import TINY, drawn, predictor, target
+from known_tasks import TABLE
+from test_score_networks import QUICK, TINY, drawn, predictor, target
 
 import ednag_jax as ed
-from ednag_jax.config import DiffusionNAGConfig, SamplingConfig
+from ednag_jax.config import SCORE_PRESETS, DiffusionNAGConfig, SamplingConfig, ScorePreset
 from ednag_jax.evolve import evolve
 from ednag_jax.problem import Problem
 from ednag_jax.queries import best_so_far, flatten_trace, query_log
@@ -192,3 +195,27 @@ def test_params_with_costs_carry_the_generator_too(generator):
 
     params = CostedParams(GuidedParams(jnp.zeros(3), generator), (), jnp.zeros(0))
     assert generator_in(params) is generator
+
+
+@pytest.mark.slow
+def test_the_page_s_example_runs_as_printed(tmp_path, monkeypatch):
+    """With networks so small that the trainings take no time, and a predictor that knows nothing."""
+    page = Path(__file__).parents[1] / "docs" / "diffusion-nag.md"
+    (example,) = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    monkeypatch.setitem(SCORE_PRESETS, "cpu", ScorePreset(TINY, QUICK, TINY, QUICK))
+    monkeypatch.setattr("ednag_jax.predictor.packaged_predictor", lambda space: predictor())
+    features = (TABLE.features[0], TABLE.mask[0])
+    monkeypatch.setattr("ednag_jax.predictor.data_sets.data_set_of", lambda *_, **__: features)
+    asked = []
+
+    def search(strategy, benchmark, **settings):
+        asked.append((strategy, settings))
+        return ed_search(strategy, benchmark, config=CONFIG, **settings)
+
+    ed_search = ed.search
+    monkeypatch.setattr(ed, "search", search)
+    monkeypatch.chdir(tmp_path)
+    namespace = {}
+    exec(example, namespace)
+    assert asked == [("diffusion_nag", {"seeds": 10, "queries": 10})]
+    assert {path.name for path in (tmp_path / "results" / "diffusion_nag").iterdir()} == {"score", "guide"}

@@ -14,7 +14,17 @@ from ednag_jax.storage import require_writable
 
 def reproduce(
     name: Annotated[
-        Literal["nb201", "nb101", "nb301", "transnas", "mobilenetv3", "darts", "autoformer", "ablation"],
+        Literal[
+            "nb201",
+            "nb101",
+            "nb301",
+            "transnas",
+            "mobilenetv3",
+            "darts",
+            "autoformer",
+            "ablation",
+            "efficiency",
+        ],
         tyro.conf.Positional,
     ],
     /,
@@ -28,7 +38,7 @@ def reproduce(
     Args:
         name: nb201 (Table 1), transnas (Table 2), autoformer (Table 3), nb101, nb301 (DARTS cells, a surrogate
             of NAS-Bench-301), darts (tasks that cells were trained on), mobilenetv3, ablation (Figure 7); one
-            to three minutes each.
+            to three minutes each. efficiency (Figure 8, beside DiffusionNAG) takes longer.
         out: output folder; default is results/NAME.
         data_dir: folder of benchmark files; default is EDNAG_DATA_DIR.
         smoke: a few seeds and a small budget, to see that everything runs.

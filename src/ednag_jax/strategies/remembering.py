@@ -62,7 +62,7 @@ class Remembered:
         ids, num = self.space.arch_id(phenotype), len(phenotype)
         is_new = jnp.isnan(params.told[ids]) & ~is_repeat(ids)
         # Stable: the new ones first. Rows past the last repeat it, so that every chunk is whole.
-        order = jnp.resize(jnp.argsort(~is_new), -(-num // CHUNK) * CHUNK)
+        order = jnp.resize(jnp.argsort(~is_new), (-(-num // CHUNK) * CHUNK,))
 
         def is_on(carry: tuple[Int[Array, ""], Float[Array, " n"]]) -> Bool[Array, ""]:
             return carry[0] < jnp.sum(is_new)
