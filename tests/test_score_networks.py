@@ -271,6 +271,7 @@ def test_guidance_adds_the_gradient_of_the_goal_s_log_likelihood():
 
 
 @pytest.mark.slow
+@pytest.mark.optimised
 def test_a_small_network_learns_to_generate_and_a_guide_to_steer():
     """What a trained network generates is valid, new and spread evenly; a guide moves it to a known taste."""
     num, sampling = 400, SamplingConfig(num_scales=200, guidance_scale=30.0)
