@@ -7,12 +7,18 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
+WITH_CODE = [path for path in (ROOT / "docs").rglob("*.md") if BLOCK.search(path.read_text())]
+ELSEWHERE = ("proxies", "reports", "generate", "diffusion-nag")
+TESTED_ELSEWHERE = {ROOT / "docs" / f"{name}.md" for name in ELSEWHERE}
+"""Pages whose blocks need what tests of their own make, in the file of their name; test_diffusion_nag.py."""
 
 
 @pytest.mark.slow
+@pytest.mark.optimised
 def test_the_example_runs_as_printed(capsys, monkeypatch):
     monkeypatch.delenv("EDNAG_DATA_DIR", raising=False)
-    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    (example,) = BLOCK.findall(README)
     namespace = {}
     exec(example, namespace)
     printed = capsys.readouterr().out
@@ -21,15 +27,14 @@ def test_the_example_runs_as_printed(capsys, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", ["evosax"])
-def test_code_of_a_page_runs(page, monkeypatch, capsys):
-    """Block by block, each on its own, without any data directory."""
+@pytest.mark.parametrize("page", sorted(set(WITH_CODE) - TESTED_ELSEWHERE), ids=lambda path: path.stem)
+def test_code_of_a_page_runs(page, monkeypatch, tmp_path):
+    """Block after block, as a reader would type them, in an empty folder and without a data directory."""
     monkeypatch.delenv("EDNAG_DATA_DIR", raising=False)
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / f"{page}.md").read_text(), re.DOTALL)
-    assert blocks
-    for block in blocks:
-        exec(block, {})
-        assert capsys.readouterr().out
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": "page"}
+    for block in BLOCK.findall(page.read_text()):
+        exec(block, namespace)
 
 
 def test_links_and_pictures_are_there():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -117,7 +117,10 @@ def generations(accuracy: Mapping[str, Float[np.ndarray, "s t n"]], optimum: flo
         optimum: the table's best, where known.
     """
     figure, panels = new_figure(2)
-    reductions = {"mean of a step's children": np.nanmean, "best of a step's children": np.nanmax}
+    reductions: dict[str, Callable[..., Any]] = {
+        "mean of a step's children": np.nanmean,
+        "best of a step's children": np.nanmax,
+    }
     for axes, (title, reduced) in zip(panels, reductions.items(), strict=True):
         for colour, (label, values) in zip(COLOURS, accuracy.items(), strict=False):
             with warnings.catch_warnings():
