@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from ednag_jax.ask_tell import saved
 from ednag_jax.ask_tell.ledger import Ledger, Proposal, Told
-from ednag_jax.ask_tell.naming import Named, arch_id, number_of, proposal_of, results_of, stacked
+from ednag_jax.ask_tell.naming import Named, number_of, proposal_of, results_of, stacked
 from ednag_jax.ask_tell.replay import UNKNOWN, AnswerLookup, Answers, amended, begin, go_on, no_answers
 from ednag_jax.ask_tell.result import result_of
 from ednag_jax.config import check_range
@@ -90,6 +90,8 @@ class AskTell:
         _, later = jax.eval_shape(self._step, key, nothing, state, self._row(0), config=config)
         self._shape, self._sizes = state, (first.accuracy.shape[0], later.accuracy.shape[0])
         self._answered: Evaluation | None = None
+        self._is_open = False
+        """Whether the next step has proposed: until it is finished the state that it did so from must stay."""
 
     @classmethod
     def load(
@@ -121,6 +123,7 @@ class AskTell:
         key = saved.key_of(header)
         run._begin(space, config, key, strategy=strategy or strategy_of(config), ahead=header["ahead"])
         run.num_finished, run._num_invalid = header["num_finished"], header["num_invalid"]
+        run._is_open = header["is_open"]
         if run.num_finished:
             run.state = saved.state_of(arrays, run._shape, path)
         for phenotype, accuracy in zip(arrays["told"], arrays["accuracy"], strict=True):
@@ -144,6 +147,7 @@ class AskTell:
             "waiting": stacked(waiting, self.space),
         }
         header = {"num_finished": self.num_finished, "num_invalid": self._num_invalid, "ahead": self.ahead}
+        header["is_open"] = self._is_open
         header |= saved.described(self.space, self.config, self.key)
         return saved.write(path, header, arrays, self.state)
 
@@ -177,12 +181,9 @@ class AskTell:
             ValueError: not one number for each, or an architecture not of the space; then none is taken.
         """
         for result in results_of(archs, accuracy, self.space):
-            number = number_of(result.phenotype, self.space)
-            is_late = self.state is not None and (self.ahead > 0 or number in self._ledger.told)
-            if self._ledger.put(number, result) and is_late and not result.is_failed:
-                said = jnp.array([result.accuracy], jnp.float32)
-                late = Answers(arch_id(result.phenotype, self.space), said, jnp.array([True]))
-                self.state = amended(self.state, late, config=self.config)
+            self._ledger.put(number_of(result.phenotype, self.space), result)
+        if self._is_finished:
+            self._amend()
         self._advance(0)
 
     def forget(self, archs: Sequence[Named] | None = None) -> None:
@@ -220,7 +221,7 @@ class AskTell:
     @property
     def done(self) -> bool:
         """Whether all steps are finished and all results told."""
-        return self.num_finished > len(self._rows.step) and not self._ledger.waiting
+        return self._is_finished and not self._ledger.waiting
 
     def result(self) -> Result:
         """Returns what the run found so far, in the form of `search` with one seed.
@@ -233,7 +234,7 @@ class AskTell:
     def _advance(self, lacking: int, *, enough: int | None = None) -> None:
         """Makes steps while at most so many results are lacking, and until `enough` can be handed out."""
         waiting = self._ledger.waiting
-        while self.num_finished <= len(self._rows.step) and len(waiting) <= lacking:
+        while not self._is_finished and len(waiting) <= lacking:
             if enough is not None and len(self._ledger.unasked()) >= enough:
                 return
             self._attempt()
@@ -241,6 +242,8 @@ class AskTell:
     def _attempt(self) -> None:
         """Makes the next step if all that it asks for has an answer, else notes what has none."""
         num = self.num_finished
+        if not self._is_open:
+            self._amend()
         answers = no_answers(self.space, self._sizes[min(num, 1)])
         if self._answered is not None:
             answers = self._answers(self._answered)
@@ -251,11 +254,29 @@ class AskTell:
             state, evaluation = self._step(self.key, answers, self.state, row, config=self.config)
         lacks = np.asarray(evaluation.queried & (evaluation.accuracy == UNKNOWN))
         if lacks.any():
-            self._answered = evaluation
+            self._answered, self._is_open = evaluation, True
             self._want(evaluation, lacks)
         else:
-            self.state, self.num_finished, self._answered = state, num + 1, None
+            self.state, self.num_finished, self._answered, self._is_open = state, num + 1, None, False
             self._num_invalid += int(np.sum(~np.asarray(evaluation.queried)))
+
+    @property
+    def _is_finished(self) -> bool:
+        return self.num_finished > len(self._rows.step)
+
+    def _amend(self) -> None:
+        """Lets results that came late into the state."""
+        if self.state is None:
+            return
+        evaluation = self.state.evaluation
+        told, numbers = self._ledger.told, packed_ids(np.asarray(evaluation.arch_id)).tolist()
+        lacks = np.asarray(evaluation.queried) & np.isnan(np.asarray(evaluation.accuracy))
+        is_late = [
+            bool(at) and n in told and not told[n].is_failed for at, n in zip(lacks, numbers, strict=True)
+        ]
+        if any(is_late):
+            late = self._answers(evaluation)._replace(is_given=jnp.array(is_late))
+            self.state = amended(self.state, late, config=self.config)
 
     def _want(self, evaluation: Evaluation, lacks: np.ndarray) -> None:
         """Notes those architectures of an evaluation that lack an answer."""
