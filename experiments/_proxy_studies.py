@@ -58,12 +58,12 @@ def _darts(directory: Path | None) -> dict[str, Study]:
     """Returns cells with scores by others: some drawn, without accuracy; and all those with accuracy."""
     table, fields = _read(DARTS, directory), SPACES["darts"].num_fields
     row = np.random.default_rng(SEED).choice(len(table["all_zen"]), NUM_DRAWN, replace=False)
-    drawn, some = table["all_archs"][row].reshape(-1, fields), slice(100)
+    drawn = table["all_archs"][row].reshape(-1, fields)
+    scores = {"zen_score": table["all_zen"][row], "naswot": table["all_nwot"][row]}
     sizes = {"parameters": table["nb301_zc_params"], "flops": table["nb301_zc_flops"]}
     listed, accuracy = table["nb301_arch"].reshape(-1, fields), {"NAS-Bench-301": table["nb301_val_acc"]}
     return {
-        "DARTS": Study("darts", drawn, {"zen_score": table["all_zen"][row]}, {}),
-        "DARTS, first of these": Study("darts", drawn[some], {"naswot": table["all_nwot"][row][some]}, {}),
+        "DARTS": Study("darts", drawn, scores, {}),
         "DARTS, with accuracy": Study("darts", listed, sizes, accuracy),
     }
 

@@ -1,12 +1,12 @@
 """Training-free proxies against scores of others and measured accuracies: rank correlations in three spaces.
 
-Command: `python -m ednag_jax.experiments.validate_proxies`; about six minutes on 2 cores, an interrupted one
-goes on; then `python docs/update_proxies.py results/proxies` puts the table into docs/proxies.md.
+Command: `python -m ednag_jax.experiments.validate_proxies`; about nine minutes on 2 cores, an interrupted
+one goes on; then `python docs/update_proxies.py results/proxies` puts the table into docs/proxies.md.
 
 Expected (seed 0, weights drawn once): Kendall's tau with the scores of others at least 0.8 for SynFlow, 0.9 for
 NASWOT and 1 for parameters on 300 cells of NAS-Bench-201; at least 0.85 for Zen-score and 0.7 for NASWOT on
-DARTS cells. There theirs are of 32 channels, ours of 8 channels and images of 16 pixels; the 8 cells are kept.
-What proxies are for, tau with accuracy, has no expected value.
+300 cells of DARTS. There theirs are of 32 channels, ours of 8 channels and images of 16 pixels; the 8 cells are
+kept. What proxies are for, tau with accuracy, has no expected value.
 """
 
 from __future__ import annotations
@@ -60,14 +60,14 @@ def run(*, out: Path = Path("results/proxies"), data_dir: Path | None = None, sm
     write_atomic(
         out / "results.json", json.dumps({**made, "real_images": not smoke, "results": results}, indent=1)
     )
-    header = ("architectures", "number", "proxy", "tau with others' scores", "tau with accuracy", "s each")
+    header = ("architectures", "number", "proxy", "tau with others' scores", "tau with accuracy", "CPU s each")
     write_atomic(out / "table.md", report.markdown_table(header, rows) + "\n" + report.provenance_line(made))
 
 
 def scored(
     study: Study, proxy: str, images: jax.Array, *, part: Path, smoke: bool
 ) -> tuple[list[float], float]:
-    """Returns the scores and seconds for each; those that an earlier run left are kept, chunk by chunk."""
+    """Returns the scores and CPU seconds for each; those that an earlier run left are kept, chunk by chunk."""
     if study.space == "darts" and proxy in ("zen_score", "naswot"):
         size = SMOKE_SIZE if smoke else DARTS_SIZE
         chunks = [study.phenotype[i : i + CHUNK] for i in range(0, len(study.phenotype), CHUNK)]
@@ -105,8 +105,8 @@ def _score_at_once(space: str, proxy: str, images: jax.Array, smoke: bool, pheno
         fitness = ProxyFitness(space, proxy, **(SMOKE_SIZE if smoke else {}))
         params = fitness.params(key, images[:16] if proxy == "zen_score" else images)
     program = jax.jit(fitness).lower(params, key, fields).compile()
-    start = time.perf_counter()
-    return jax.block_until_ready(program(params, key, fields)), time.perf_counter() - start
+    start = time.process_time()
+    return jax.block_until_ready(program(params, key, fields)), time.process_time() - start
 
 
 def _darts_size(proxy: str, params: Any, key: Any, phenotype: jax.Array) -> jax.Array:
@@ -116,7 +116,7 @@ def _darts_size(proxy: str, params: Any, key: Any, phenotype: jax.Array) -> jax.
 
 def _score_darts(proxy: str, images: np.ndarray, size: dict[str, int], phenotype: np.ndarray) -> Any:
     """Returns scores of networks one by one, not jitted, as each would be its own program; and seconds."""
-    start, key, scores = time.perf_counter(), jax.random.key(SEED), []
+    start, key, scores = time.process_time(), jax.random.key(SEED), []
     for row in phenotype.astype(np.int32):
         network = build("darts", row, num_classes=10, **size)
         shapes = variable_shapes(network, images.shape[1:])
@@ -124,7 +124,7 @@ def _score_darts(proxy: str, images: np.ndarray, size: dict[str, int], phenotype
             scores.append(float(zen_score(network, shapes, jnp.asarray(images[:8]), key=key)))
         else:
             scores.append(float(naswot(network, gaussian_weights(key, shapes), jnp.asarray(images))))
-    return scores, time.perf_counter() - start
+    return scores, time.process_time() - start
 
 
 def tau(scores: list[float], others: np.ndarray) -> float:
