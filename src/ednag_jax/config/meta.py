@@ -20,7 +20,7 @@ class MetaConfig:
     """Architectures of each task that are drawn for it."""
     num_cells_shared: int = 5
     """Architectures that every task has."""
-    num_repeats: int = 1
+    num_repeats: int = 2
     """Trainings of each architecture on each task, from other starts."""
     channels: int = 4
     num_cells: int = 3
