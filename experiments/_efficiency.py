@@ -155,7 +155,10 @@ def seconds_of(
 def measures(benchmark: Benchmark, cells: Int[np.ndarray, "s e"]) -> list[str]:
     """Returns accuracies of one cell a seed, their ranks among all cells, and how many are different."""
     table = np.asarray(benchmark.test_params)
-    valid, test = (np.asarray(benchmark.lookup(jnp.asarray(cells), column)) for column in ("oracle", "test"))
+    is_cell = np.asarray(benchmark.space.is_valid(jnp.asarray(cells)))  # what is none counts as 0 percent
+    valid, test = (
+        np.where(is_cell, benchmark.lookup(jnp.asarray(cells), column), 0.0) for column in ("oracle", "test")
+    )
     told, ranks = report.summarise(test), 1 + np.sum(table[None] > test[:, None] + 1e-6, axis=1)
     spread = [report.plus_minus(report.summarise(valid))[0], report.plus_minus(told)[0]]
     different = str(len(np.unique(cells, axis=0)))

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from ednag_jax.benchmarks import Benchmark
-from ednag_jax.config import PredictorConfig
+from ednag_jax.config import PredictorConfig, Swept
 from ednag_jax.config.score import SamplingConfig, ScoreConfig
 from ednag_jax.predictor import PredictedAccuracy, Target
 from ednag_jax.score.cells import NUM_NODES, NUM_TYPES, check_space, from_matrix
@@ -30,9 +30,9 @@ class Generator:
     score: Params
     """Weights of the score network."""
     guide: Params
-    encoding: Float[Array, " k"]
-    """The data set as the guide reads it: a row of `Lessons.encodings`."""
-    goal: Float[Array, ""]
+    encoding: Swept
+    """[k]: the data set as the guide reads it, a row of `Lessons.encodings`."""
+    goal: Swept
     """What is asked for: a standardised prediction, the greatest of the guide's lessons on the data set."""
     target: Target
     """The predictor turned to the data set, which orders what was generated."""
