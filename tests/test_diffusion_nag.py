@@ -199,13 +199,14 @@ def test_params_with_costs_carry_the_generator_too(generator):
 
 @pytest.mark.slow
 def test_the_page_s_example_runs_as_printed(tmp_path, monkeypatch):
-    """With networks so small that the trainings take no time, and a predictor that knows nothing."""
+    """With trainings of a few steps, the exact score in their place, and a predictor that knows nothing."""
     page = Path(__file__).parents[1] / "docs" / "diffusion-nag.md"
     (example,) = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
     monkeypatch.setitem(SCORE_PRESETS, "cpu", ScorePreset(TINY, QUICK, TINY, QUICK))
     monkeypatch.setattr("ednag_jax.predictor.packaged_predictor", lambda space: predictor())
     features = (TABLE.features[0], TABLE.mask[0])
     monkeypatch.setattr("ednag_jax.predictor.data_sets.data_set_of", lambda *_, **__: features)
+    monkeypatch.setattr(Generator, "score_of", Exact.score_of)
     asked = []
 
     def search(strategy, benchmark, **settings):

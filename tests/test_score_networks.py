@@ -286,8 +286,9 @@ def test_a_small_network_learns_to_generate_and_a_guide_to_steer():
     guide = train_guide(lessons, MIDDLE, LEARNING)
     assert trained.loss[-1] < trained.loss[0]
     made = generator(trained.weights, guide.weights, lessons, MIDDLE)
-    errors = [float(score_error(KEY, made.score_of, jnp.float32(sigma))) for sigma in (0.2, 0.5, 1.0, 3.0)]
-    assert max(errors) < 0.1
+    for sigma in jnp.array([0.2, 0.5, 1.0, 3.0]):  # beside a network that says nothing, a Gaussian's score
+        own, nothing = (score_error(KEY, fn, sigma) for fn in (made.score_of, lambda x, s: -x / (1 + s**2)))
+        assert own < nothing / 4
     x = jax.jit(lambda key: sample(key, made.score_of, (num, 8, 7), sampling, config=MIDDLE))(KEY)
     found = quality(from_matrix(x), learnt)
     assert found.validity >= 0.99
