@@ -9,7 +9,7 @@ ifneq ($(EDNAG_DATA_DIR),)
 export EDNAG_DATA_DIR
 endif
 
-.PHONY: help install lint types docs test test-slow bench smoke readme reproduce compare compare-noisy compare-objectives ablate \
+.PHONY: help install lint types docs test test-slow environments bench smoke readme reproduce compare compare-noisy compare-objectives ablate \
   predictor prove-predictor generate-nb201 generate-digits bbob ci clean
 
 help:  ## Lists the targets.
@@ -44,6 +44,10 @@ test: install  ## The fast tests.
 test-slow: install  ## The tests that take longer.
 	$(QUICK) $(PYTEST) -m 'slow and not optimised'
 	$(PYTEST) -m 'slow and optimised'
+
+environments: install  ## The fast tests under every Python that is here, with the oldest and newest packages.
+	$(BIN)/python -m pip install --quiet uv
+	$(QUICK) $(BIN)/python tests/environments.py
 
 smoke: install  ## Every experiment, small.
 	@for file in experiments/[a-z]*.py; do \
