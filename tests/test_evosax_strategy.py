@@ -67,6 +67,7 @@ def steps():
     return loop()
 
 
+@pytest.mark.slow
 def test_loop_and_scan_are_the_same_run(steps):
     state, best = scan(KEY, start(), ALGORITHM, bumpy_sphere, PARAMS, GENERATIONS)
     assert best.shape == (GENERATIONS,)
