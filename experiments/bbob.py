@@ -8,7 +8,10 @@ same instances and the same initial populations, uniform in the box [-5, 5]. EDN
 run as they come; "the same, scaled" is DiffusionEvolution with its `scale_factor` set to the standard deviation
 of the initial population, which EDNAG measures for itself. CMA-ES is there as a yardstick.
 
-Expected (seeds 0..29): EDNAG at least as good as DiffusionEvolution on most functions in every dimension.
+Expected (seeds 0..29, each count within 3): of 96 pairs of function and dimension EDNAG is significantly better
+than DiffusionEvolution in 94, scaled in 93, and worse than either in 1 (discus, 20 dimensions); of the 48 held
+out it is better in all. CMA-ES, which learns the shape of a function, is better than EDNAG in 53 and worse in
+21, of which 20 are multimodal.
 """
 
 from __future__ import annotations
