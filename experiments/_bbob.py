@@ -111,19 +111,24 @@ def final_regrets(
     meta = MetaBBOBProblem(fn_names=list(functions), min_num_dims=dims, max_num_dims=dims)
     made = make(dims, size)
 
+    def instance_of(key: Array) -> Any:
+        key_instance, key_run = jax.random.split(key)
+        instance = meta.sample_params(key_instance).replace(f_opt=jnp.float32(0))
+        return key_run, instance, meta.init(key_instance, instance)
+
     @jax.jit
     def run(keys: Array, function: Array) -> Array:
-        def one(key: Array) -> Array:
-            key_instance, key_run = jax.random.split(key)
-            instance = meta.sample_params(key_instance).replace(fn_id=function, f_opt=jnp.float32(0))
-            state = meta.init(key_instance, instance)
+        def one(drawn: Any) -> Array:
+            key_run, instance, state = drawn
+            instance = instance.replace(fn_id=function)
 
             def evaluate(key: Array, population: Array) -> Array:
                 return meta.eval(key, population, state, instance)[0]
 
             return best_by_generation(key_run, made, evaluate, meta.sample, size)[-1]
 
-        return jax.vmap(one)(keys)
+        # One by one: a batch of the QR factorisations that make rotations can hang jax on two cores.
+        return jax.vmap(one)(jax.lax.map(instance_of, keys))
 
     keys = ed.seed_keys(seeds)
     return np.stack([np.asarray(run(keys, jnp.int32(i))) for i in range(len(functions))])
