@@ -68,11 +68,13 @@ def steps():
 
 
 @pytest.mark.slow
-def test_loop_and_scan_are_the_same_run(steps):
-    state, best = scan(KEY, start(), ALGORITHM, bumpy_sphere, PARAMS, GENERATIONS)
-    assert best.shape == (GENERATIONS,)
-    np.testing.assert_allclose(best, [m["best_fitness"] for _, m, _, _ in steps], rtol=1e-5)
-    np.testing.assert_allclose(state.population, steps[-1][0].population, rtol=1e-4, atol=1e-5)
+def test_loop_and_vmapped_scan_are_the_same_run(steps):
+    run = jax.jit(jax.vmap(lambda key: scan(key, start(key), ALGORITHM, bumpy_sphere, PARAMS, GENERATIONS)))
+    states, best = run(jnp.stack([jax.random.key(9), KEY]))
+    assert best.shape == (2, GENERATIONS)
+    np.testing.assert_allclose(best[1], [m["best_fitness"] for _, m, _, _ in steps], rtol=1e-5)
+    np.testing.assert_allclose(states.population[1], steps[-1][0].population, rtol=1e-4, atol=1e-5)
+    assert not np.array_equal(states.population[0], states.population[1])
 
 
 def test_states_of_all_generations_share_a_program(steps):
@@ -211,9 +213,10 @@ def test_units_of_the_solution_do_not_matter(steps):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shaping", [centered_rank_fitness_shaping_fn, lambda x, f, state, params: 3 * f - 5])
-def test_shaping_that_keeps_the_order_changes_nothing(steps, shaping):
-    algorithm = EDNAG(N, jnp.zeros(D), GENERATIONS, config=CONFIG, fitness_shaping_fn=shaping)
+def test_shaping_that_keeps_the_order_changes_nothing(steps):
+    algorithm = EDNAG(
+        N, jnp.zeros(D), GENERATIONS, config=CONFIG, fitness_shaping_fn=centered_rank_fitness_shaping_fn
+    )
     state = loop(algorithm=algorithm)[-1][0]
     np.testing.assert_array_equal(state.population, steps[-1][0].population)
     np.testing.assert_array_equal(state.fitness, steps[-1][0].fitness)
@@ -273,13 +276,6 @@ def test_rates_are_swept_without_compiling(steps, compilations):
     state, _ = ALGORITHM.tell(KEY, other, state.fitness, state, changed)
     assert compilations.count == before
     assert not np.array_equal(asked, other)
-
-
-@pytest.mark.slow
-def test_vmapped_runs_are_the_single_ones(steps):
-    run = jax.jit(jax.vmap(lambda key: scan(key, start(key), ALGORITHM, bumpy_sphere, PARAMS, GENERATIONS)))
-    states, _ = run(jnp.stack([jax.random.key(9), KEY]))
-    np.testing.assert_allclose(states.population[1], steps[-1][0].population, rtol=1e-4, atol=1e-5)
 
 
 def test_errors_name_what_is_allowed():
