@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -35,6 +36,23 @@ def test_code_of_a_page_runs(page, monkeypatch, tmp_path):
     namespace = {"__name__": "page"}
     for block in BLOCK.findall(page.read_text()):
         exec(block, namespace)
+
+
+@pytest.mark.slow
+def test_code_of_the_page_on_generating_runs_on_photographs(monkeypatch, tmp_path, capsys):
+    """As printed, but for the length of the training: an epoch."""
+    image = pytest.importorskip("PIL.Image")
+    rng = np.random.default_rng(0)
+    for name, shade in (("light", 180), ("dark", 60)):
+        for place in [*(f"photos/{name}/{i}.png" for i in range(12)), f"new_photos/{name}.png"]:
+            (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+            pixels = rng.normal(shade, 30, (32, 32, 3)).clip(0, 255).astype(np.uint8)
+            image.fromarray(pixels).save(tmp_path / place)
+    (block,) = BLOCK.findall((ROOT / "docs" / "generate.md").read_text())
+    assert "budget=0.25" in block
+    monkeypatch.chdir(tmp_path)
+    exec(block.replace("budget=0.25", "budget=0.005"), {"__name__": "page"})
+    assert "light" in capsys.readouterr().out
 
 
 def test_links_and_pictures_are_there():
