@@ -31,6 +31,9 @@ lint: install  ## Checks style.
 types: install  ## Checks types.
 	$(BIN)/mypy
 
+docs: install  ## The documentation as a site, in results/site; a warning is an error.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict --site-dir $(abspath $(OUT))/site
+
 # What compiles much and runs little takes half the time without optimisations. Tests marked `optimised`, which run
 # much or are told by their figures, are compiled as users have it. Bytecode is kept: tests are rewritten on import.
 QUICK := XLA_FLAGS="--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true \
