@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import itertools
 import json
 import multiprocessing
 import os
@@ -9,6 +10,7 @@ import random
 import resource
 import shutil
 import signal
+import time
 import warnings
 from dataclasses import replace
 from functools import partial
@@ -178,19 +180,27 @@ def test_a_state_may_hold_random_keys_and_empty_arrays(tmp_path):
 # --------------------------------------------------------------------------------------------------- killed
 
 
-LONG = ed.RandomSearchConfig(num_steps=24, batch_size=2)
-KILLS, LONGEST = 6, 1.5
-"""Seconds: a start compiles for about one, and makes a checkpoint in about a quarter of one."""
+KILLS, LONGEST, MOST = 6, 1.5, 4
+"""A process compiles for about a second and makes a checkpoint in about a quarter. A kill comes within
+`LONGEST` seconds; a process that is faster waits for it after `MOST` checkpoints."""
+LONG = ed.RandomSearchConfig(num_steps=KILLS * MOST + 4, batch_size=2)
 
 
 def ours(folder, **arguments):
     return run(folder, config=LONG, **arguments)
 
 
-def killable(folder, entered, kept, answer):
-    """In a process of its own: runs with a checkpoint after each step, and says how far it is."""
+def killable(folder, most, entered, kept, answer):
+    """In a process of its own: a checkpoint after each step; says that one is kept, and waits after `most`."""
+    steps = itertools.count(1)
+
+    def report(done, total):
+        kept.set()
+        if next(steps) == most:
+            time.sleep(3600)
+
     entered.set()
-    answer.put(fingerprint(ours(folder, every=1, report=lambda done, total: kept.set())))
+    answer.put(fingerprint(ours(folder, every=1, report=report)))
 
 
 @pytest.fixture(scope="module")
@@ -207,7 +217,8 @@ def test_a_run_killed_at_many_random_moments_ends_bitwise_as_one_that_was_not(tm
     moments, kills, reached = random.Random(0), 0, []
     while True:
         entered, kept, answer = processes.Event(), processes.Event(), processes.SimpleQueue()
-        process = processes.Process(target=killable, args=(tmp_path / "run", entered, kept, answer))
+        most = MOST if kills < KILLS else None
+        process = processes.Process(target=killable, args=(tmp_path / "run", most, entered, kept, answer))
         process.start()
         assert (kept if kills % 2 else entered).wait(120)
         if kills == KILLS:
@@ -215,7 +226,7 @@ def test_a_run_killed_at_many_random_moments_ends_bitwise_as_one_that_was_not(tm
         process.join(moments.uniform(0, LONGEST))
         process.kill()
         process.join()
-        assert process.exitcode == -signal.SIGKILL, "the run was over before it was killed: make it longer"
+        assert process.exitcode == -signal.SIGKILL
         kills += 1
         reached.append(
             max(steps_of(tmp_path / "run"), default=0) if (tmp_path / "run" / "state").is_dir() else 0
