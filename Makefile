@@ -9,8 +9,8 @@ ifneq ($(EDNAG_DATA_DIR),)
 export EDNAG_DATA_DIR
 endif
 
-.PHONY: help install lint types docs test test-slow environments bench smoke readme reproduce compare compare-noisy compare-objectives ablate \
-  predictor prove-predictor generate-nb201 generate-digits bbob ci clean
+.PHONY: help install lint types docs test test-slow environments bench smoke readme reproduce compare compare-diffusion-nag compare-noisy compare-objectives ablate \
+  predictor prove-predictor prove-spaces generate-nb201 generate-digits bbob ci clean
 
 help:  ## Lists the targets.
 	@grep -E '^[a-z0-9%-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
@@ -69,6 +69,10 @@ compare: install  ## Every strategy on every table at equal queries; 75 minutes,
 	$(BIN)/python experiments/compare_strategies.py --out $(OUT)/compare
 	$(BIN)/python docs/collect_results.py $(OUT)
 
+compare-diffusion-nag: install  ## EDNAG and DiffusionNAG with one predictor at equal queries; half an hour, goes on where it stopped.
+	$(BIN)/python experiments/compare_diffusion_nag.py --out $(OUT)/compare_diffusion_nag
+	$(BIN)/python docs/collect_results.py $(OUT)
+
 compare-noisy: install  ## Every strategy under a noisy oracle; fifteen minutes, goes on where it stopped.
 	$(BIN)/python experiments/compare_noisy.py --out $(OUT)/compare_noisy
 	$(BIN)/python docs/collect_results.py $(OUT)
@@ -91,6 +95,10 @@ prove-predictor: install  ## The predictor on tasks that it has not seen; half a
 
 generate-nb201: install  ## Architectures for CIFAR-10 and -100 without a query; half an hour, goes on where it stopped.
 	$(BIN)/python experiments/generate_nb201.py --out $(OUT)/generate_nb201
+	$(BIN)/python docs/collect_results.py $(OUT)
+
+prove-spaces: install  ## The same of DARTS and TransNAS-Bench-101 micro; a quarter of an hour, goes on where it stopped.
+	$(BIN)/python experiments/prove_spaces.py --out $(OUT)/prove_spaces
 	$(BIN)/python docs/collect_results.py $(OUT)
 
 generate-digits: install  ## Generated architectures, trained, against random ones; half an hour, goes on where it stopped.

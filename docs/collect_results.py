@@ -10,10 +10,12 @@ from ednag_jax.storage import write_atomic
 
 EXPERIMENTS = {
     "compare": "compare_strategies",
+    "compare_diffusion_nag": "compare_diffusion_nag",
     "compare_noisy": "compare_noisy",
     "objectives": "compare_objectives",
     "ablate": "ablate_online",
     "prove_predictor": "prove_predictor",
+    "prove_spaces": "prove_spaces",
     "generate_nb201": "generate_nb201",
     "generate_digits": "generate_digits",
     "bbob": "bbob",
@@ -36,10 +38,10 @@ EXPERIMENTS = {
 PAGE = Path(__file__).parent / "results.md"
 INTRODUCTION = """# Results
 
-Written by `make reproduce`, `make compare`, `make compare-noisy`, `make compare-objectives`, `make ablate`,
-`make prove-predictor`, `make generate-nb201`, `make generate-digits` and `make bbob` from the tables of the
-experiments; every seed is counted, budgets are distinct architectures queried, and each part says what its
-numbers can and cannot be compared with.
+Written by `make reproduce`, `make compare`, `make compare-diffusion-nag`, `make compare-noisy`,
+`make compare-objectives`, `make ablate`, `make prove-predictor`, `make prove-spaces`, `make generate-nb201`,
+`make generate-digits` and `make bbob` from the tables of the experiments; every seed is counted, budgets are
+distinct architectures queried, and each part says what its numbers can and cannot be compared with.
 """
 HEADING = "\n## "
 

@@ -1,4 +1,4 @@
-"""DiffusionNAG keeps the contract of strategies, and queries what it generated in the predictor's order.
+"""DiffusionNAG and EDNAG on a predictor keep the contract, and query what they generated in its order.
 
 Its score is the exact one of all cells and its guide knows nothing: nothing here depends on a training.
 """
@@ -15,22 +15,36 @@ from known_tasks import TABLE
 from test_score_networks import QUICK, TINY, drawn, predictor, target
 
 import ednag_jax as ed
-from ednag_jax.config import SCORE_PRESETS, DiffusionNAGConfig, SamplingConfig, ScorePreset
+from ednag_jax.config import (
+    SCORE_PRESETS,
+    DiffusionNAGConfig,
+    EvolveConfig,
+    PredictedConfig,
+    SamplingConfig,
+    ScorePreset,
+)
 from ednag_jax.evolve import evolve
+from ednag_jax.predictor import PredictedAccuracy
 from ednag_jax.problem import Problem
 from ednag_jax.queries import best_so_far, flatten_trace, query_log
 from ednag_jax.score import GuidedParams, GuideNetwork, carrying, generator_in
 from ednag_jax.score.cells import uniform_score
 from ednag_jax.score.generator import Generator
 from ednag_jax.strategies import GUIDED_STRATEGIES, METHODS
+from ednag_jax.strategies.ednag_predicted import best_expected
 
 SPACE = ed.SPACES["nasbench201"]
-STRATEGY = GUIDED_STRATEGIES["diffusion_nag"].strategy
 SEEDS = 3
 CONFIG = DiffusionNAGConfig(
     num_steps=7, num_samples=6, sampling=SamplingConfig(num_scales=20, guidance_scale=0.0)
 )
-"""One query more than there are samples."""
+PREDICTED = PredictedConfig(num_steps=7, num_samples=6, denoising=EvolveConfig(num_steps=3, population_size=8))
+"""Both have one query more than there are samples."""
+SETTINGS = {
+    "diffusion_nag": (CONFIG, CONFIG.replace(sampling=replace(CONFIG.sampling, guidance_scale=0.5, snr=0.1))),
+    "ednag_predicted": (PREDICTED, PREDICTED.replace(denoising=replace(PREDICTED.denoising, temperature=3.0))),
+}
+"""Strategy -> settings, and others that share their program."""
 
 
 @jax.tree_util.register_dataclass
@@ -59,9 +73,17 @@ def benchmark(table, generator):
     return carrying(table, generator)
 
 
+@pytest.fixture(
+    scope="module", params=["diffusion_nag", pytest.param("ednag_predicted", marks=pytest.mark.slow)]
+)
+def name(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def arguments(benchmark):
-    return {"problem": benchmark.problem, "config": CONFIG, "strategy": STRATEGY}
+def arguments(benchmark, name):
+    strategy = GUIDED_STRATEGIES[name].strategy
+    return {"problem": benchmark.problem, "config": SETTINGS[name][0], "strategy": strategy}
 
 
 @pytest.fixture(scope="module")
@@ -78,17 +100,19 @@ def assert_same(a, b):
 
 
 def test_it_is_a_method_of_search_and_not_among_those_that_need_a_table_alone():
-    assert "diffusion_nag" in METHODS
-    assert "diffusion_nag" not in ed.STRATEGIES
+    assert set(SETTINGS) == set(GUIDED_STRATEGIES)
+    assert set(GUIDED_STRATEGIES) <= set(METHODS)
+    assert not set(GUIDED_STRATEGIES) & set(ed.STRATEGIES)
 
 
-def test_same_keys_give_the_same_and_other_numbers_compile_nothing(benchmark, arguments, found, compilations):
+def test_same_keys_give_the_same_and_other_numbers_compile_nothing(
+    benchmark, arguments, found, name, compilations
+):
     keys, params = ed.seed_keys(SEEDS), benchmark.params
     doubled = replace(params, oracle=2 * params.oracle)
-    other = CONFIG.replace(sampling=replace(CONFIG.sampling, guidance_scale=0.5, snr=0.1))
     compilations.count = 0
     assert_same(found, ed.evolve_seeds(keys, params, **arguments))
-    ed.evolve_seeds(keys, doubled, **{**arguments, "config": other})
+    ed.evolve_seeds(keys, doubled, **{**arguments, "config": SETTINGS[name][1]})
     assert compilations.count == 0
 
 
@@ -157,8 +181,8 @@ def test_it_asks_about_each_cell_once_the_best_predicted_first(found, generator)
         assert np.all(np.diff(said) <= 1e-4)
 
 
-def test_search_keeps_to_the_budget_and_looks_test_accuracy_up(benchmark, monkeypatch):
-    result = ed.search("diffusion_nag", benchmark, seeds=SEEDS, queries=4, config=CONFIG)
+def test_search_keeps_to_the_budget_and_looks_test_accuracy_up(benchmark, name):
+    result = ed.search(name, benchmark, seeds=SEEDS, queries=4, config=SETTINGS[name][0])
     assert np.all(result.queries == 4)
     np.testing.assert_allclose(result.test_accuracy, result.best_accuracy - 1, rtol=1e-5)
     assert result.benchmark["table_hash"] == benchmark.table_hash
@@ -175,19 +199,43 @@ def test_to_other_strategies_a_benchmark_with_a_generator_is_the_same(table, ben
 def test_a_budget_names_queries_and_samples():
     config = DiffusionNAGConfig.for_budget(10, SPACE.size)
     assert (config.num_steps, config.num_samples) == (9, 20)
-    assert len(config.rows().step) == 9
+    predicted = PredictedConfig.for_budget(10, SPACE.size)
+    assert (predicted.num_steps, predicted.num_samples) == (9, 10)
+    assert len(config.rows().step) == len(predicted.rows().step) == 9
 
 
-def test_without_a_generator_it_says_how_to_get_one(table):
-    with pytest.raises(ValueError, match=r"diffusion_nag needs a trained score network .* carries none"):
-        ed.search("diffusion_nag", table, seeds=1, queries=2)
+@pytest.mark.slow
+@pytest.mark.parametrize("num_samples", [6, 60])
+def test_ednag_asks_about_the_best_expected_of_all_that_its_denoising_met(generator, num_samples):
+    """Beside the plain run on predictions; of 60 it has not met so many, and repeats the best."""
+    key, config = jax.random.key(5), PREDICTED.replace(num_samples=num_samples)
+    cells = np.asarray(jax.jit(best_expected)(key, generator, config))
+    problem = Problem(SPACE, PredictedAccuracy(SPACE, generator.predictor_config))
+    _, trace = jax.jit(lambda key: evolve(key, generator.target, problem=problem, config=config.denoising))(key)
+    evaluation = jax.tree.map(lambda leaf: leaf[0], flatten_trace(jax.tree.map(lambda leaf: leaf[None], trace)))
+    met = {
+        tuple(cell): float(said)
+        for cell, said in zip(evaluation.phenotype.tolist(), evaluation.accuracy.tolist(), strict=True)
+    }
+    expected = sorted(met.values(), reverse=True)[:num_samples]
+    assert len(met) < 60
+    found = [met[tuple(cell)] for cell in cells.tolist()]
+    np.testing.assert_allclose(found[: len(expected)], expected, rtol=1e-5)
+    assert all(tuple(cell) == tuple(cells[0]) for cell in cells[len(expected) :].tolist())
 
 
-def test_another_space_is_refused(bumpy, generator):
+@pytest.mark.parametrize("strategy", GUIDED_STRATEGIES)
+def test_without_a_generator_it_says_how_to_get_one(table, strategy):
+    with pytest.raises(ValueError, match=r"diffusion_nag and ednag_predicted need a generator .* carries none"):
+        ed.search(strategy, table, seeds=1, queries=2)
+
+
+@pytest.mark.parametrize("strategy", GUIDED_STRATEGIES)
+def test_another_space_is_refused(bumpy, generator, strategy):
     with pytest.raises(ValueError, match="cells of nasbench201 alone, got space 'bumpy'"):
         carrying(bumpy, generator)
     with pytest.raises(ValueError, match="cells of nasbench201 alone, got space 'bumpy'"):
-        ed.search("diffusion_nag", bumpy, seeds=1, queries=2)
+        ed.search(strategy, bumpy, seeds=1, queries=2)
 
 
 def test_params_with_costs_carry_the_generator_too(generator):

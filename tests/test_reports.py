@@ -254,6 +254,17 @@ def test_only_common_seeds_are_paired_and_all_seeds_counted():
     assert any("a: 0 to 11; b: 4 to 19" in note for note in group.notes)
 
 
+def test_seeds_of_another_root_are_other_seeds():
+    """The same numbers, whose keys come of two roots: nothing is paired, and the report says so."""
+    group = group_of(a=made(0), b=made(1, root=7))
+    (found,) = compare_with(group, "a")
+    assert found.num_pairs == 0
+    assert f"a: 0 to {SEEDS - 1} of root 0; b: 0 to {SEEDS - 1} of root 7" in " ".join(group.notes)
+    old = made(0).to_dict()
+    del old["root"]
+    assert ed.Result.from_dict(old).root == 0
+
+
 def test_without_common_seeds_the_test_is_unpaired_and_with_one_seed_there_is_none():
     a, b, one = made(), made(0.5, draw=1, seeds=range(50, 60)), made(seeds=[99])
     apart, alone = compare_with(group_of(a=a, b=b, one=one), "a")

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from ednag_jax.benchmarks import Benchmark
-from ednag_jax.config import EvolveConfig, check_choice, check_range
+from ednag_jax.config import DENOISING, check_choice, check_range
 from ednag_jax.evolve import EDNAG, seed_keys
 from ednag_jax.images import ImageSet
 from ednag_jax.many_seeds import run_timed
@@ -41,8 +41,6 @@ from ednag_jax.strategies.remembering import remembering
 from ednag_jax.training.sizes import network_settings
 
 NUM_SEEDS = 8
-CONFIG = EvolveConfig(num_steps=100)
-"""Of the denoising: a hundred steps as in the paper, elsewhere the default preset."""
 NUM_RANDOM = 200
 """Architectures drawn at random, with whose predictions those generated are compared."""
 NUM_NEAREST = 3
@@ -187,7 +185,7 @@ def denoised(benchmark: Benchmark, *, max_params: float | None, seeds: range, ro
     bounds = {} if max_params is None else {PARAMS: max_params * MILLION}
     problem, params = posed(benchmark, checked_goal(benchmark, (ACCURACY,), bounds))
     # The predictor is all the work, and late in a run it was asked of nearly all children before.
-    settings: dict[str, Any] = {"config": CONFIG, "strategy": remembering(EDNAG)}
+    settings: dict[str, Any] = {"config": DENOISING, "strategy": remembering(EDNAG)}
     trace, *seconds = run_timed(seed_keys(seeds, root=root), params, problem=problem, **settings)
     evaluation = flatten_trace(trace)
     asked = np.flatnonzero(evaluation.queried.ravel())

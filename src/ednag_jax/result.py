@@ -68,6 +68,8 @@ class Result:
     diagnostics: dict[str, Float[np.ndarray, " t"]] | None = None
     """Name -> its value at each step, the mean over the seeds that had queries left: `diagnostics.DIAGNOSTICS`
     says what they are. None where the method has no population of genotypes, and in files from before."""
+    root: int = 0
+    """Of the seeds' keys: the same number is another seed under another root."""
 
     @property
     def at_optimum(self) -> np.ndarray:

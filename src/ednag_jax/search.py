@@ -102,6 +102,7 @@ def search(
         environment=environment(),
         objectives=list(goal.objectives),
         constraints=goal.constraints,
+        root=root,
         **_outcome(trace, benchmark, goal, queries),
     )
 

@@ -12,6 +12,7 @@ from ednag_jax.config.evolve import ENCODINGS, MAPPINGS, PRESETS, EvolveConfig
 from ednag_jax.config.meta import MetaConfig
 from ednag_jax.config.model_based import BananasConfig, GPBOConfig
 from ednag_jax.config.online import OnlineConfig
+from ednag_jax.config.predicted import DENOISING, PredictedConfig
 from ednag_jax.config.predictor import PredictorConfig, PredictorTrainingConfig
 from ednag_jax.config.score import (
     SCORE_PRESETS,
@@ -24,6 +25,7 @@ from ednag_jax.config.score import (
 from ednag_jax.config.training import TrainingConfig
 
 __all__ = [
+    "DENOISING",
     "ENCODINGS",
     "MAPPINGS",
     "PRESETS",
@@ -35,6 +37,7 @@ __all__ = [
     "LocalSearchConfig",
     "MetaConfig",
     "OnlineConfig",
+    "PredictedConfig",
     "PredictorConfig",
     "PredictorTrainingConfig",
     "RandomSearchConfig",

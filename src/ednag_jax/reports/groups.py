@@ -105,8 +105,8 @@ def scored_by(result: Result) -> Result:
 
 
 def common_seeds(a: Result, b: Result) -> list[int]:
-    """Returns the seeds that both have, in order."""
-    return sorted(set(a.seeds) & set(b.seeds))
+    """Returns the seeds that both have, in order: none where their keys come of different roots."""
+    return sorted(set(a.seeds) & set(b.seeds)) if a.root == b.root else []
 
 
 def at_seeds(result: Result, seeds: Sequence[int]) -> np.ndarray:
@@ -168,10 +168,12 @@ def _differing(result: Result, others: Sequence[Result]) -> str:
 
 def _about_seeds(runs: Mapping[str, Result]) -> list[str]:
     """Returns what must be said of the seeds: how many, and where they are not the same."""
-    sets = {label: tuple(sorted(result.seeds)) for label, result in runs.items()}
+    sets = {label: (result.root, tuple(sorted(result.seeds))) for label, result in runs.items()}
     if len(set(sets.values())) == 1:
-        return [f"{len(next(iter(sets.values())))} seeds, the same of every run, all of them counted."]
-    each = "; ".join(f"{label}: {seeds_in_words(seeds)}" for label, seeds in sets.items())
+        return [f"{len(next(iter(runs.values())).seeds)} seeds, the same of every run, all of them counted."]
+    several = len({root for root, _ in sets.values()}) > 1
+    words = {label: f" of root {root}" if several else "" for label, (root, _) in sets.items()}
+    each = "; ".join(f"{label}: {seeds_in_words(seeds)}{words[label]}" for label, (_, seeds) in sets.items())
     return [
         f"The runs have different seeds ({each}). Means are over all of a run's seeds; tests pair common ones."
     ]

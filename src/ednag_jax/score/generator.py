@@ -142,7 +142,8 @@ def generator_in(params: Params) -> Generator:
     carried = getattr(params, "accuracy", params)
     if not isinstance(carried, GuidedParams):
         raise ValueError(
-            "diffusion_nag needs a trained score network and a guide, and this benchmark carries none: search "
-            "carrying(benchmark, generator), with a generator from ednag_jax.score.make_generator"
+            "diffusion_nag and ednag_predicted need a generator (score network, guide and predictor), and this "
+            "benchmark carries none: search carrying(benchmark, generator), with one from "
+            "ednag_jax.score.make_generator"
         )
     return carried.generator

@@ -18,7 +18,7 @@ def make_generator(
     predictor: Predictor,
     target: Target,
     *,
-    preset: str = "cpu",
+    preset: str | ScorePreset = "cpu",
     seed: int = 0,
     directory: str | Path | None = None,
     report: Report | None = None,
@@ -28,7 +28,7 @@ def make_generator(
     Args:
         predictor: of NAS-Bench-201.
         target: the predictor turned to the data set, from `encode_dataset`.
-        preset: `cpu` or `published`, which takes a CPU days.
+        preset: `cpu`, `published`, which takes a CPU days, or sizes of your own.
         seed: of both trainings.
         directory: where checkpoints are kept, in `score` and `guide`; trainings that stopped there go on, and
             finished ones are read.
@@ -38,7 +38,7 @@ def make_generator(
         ValueError: unknown preset, a predictor of another space, or a directory of other trainings.
         DataError: a checkpoint that is cut or altered.
     """
-    sizes = ScorePreset.named(preset)
+    sizes = ScorePreset.named(preset) if isinstance(preset, str) else preset
     places = [None if directory is None else Path(directory) / part for part in ("score", "guide")]
     lessons = lessons_of(predictor, [target])
     score, _ = train_score(sizes.score, sizes.score_training, seed=seed, directory=places[0], report=report)

@@ -11,6 +11,7 @@ from ednag_jax.config import (
     GPBOConfig,
     LocalSearchConfig,
     OnlineConfig,
+    PredictedConfig,
     RandomSearchConfig,
     RegularizedEvolutionConfig,
     ReinforceConfig,
@@ -20,6 +21,7 @@ from ednag_jax.evolve import EDNAG
 from ednag_jax.strategies.bananas import BANANAS
 from ednag_jax.strategies.diffusion_nag import DIFFUSION_NAG
 from ednag_jax.strategies.ednag_online import EDNAG_ONLINE
+from ednag_jax.strategies.ednag_predicted import EDNAG_PREDICTED
 from ednag_jax.strategies.gp_bo import GP_BO
 from ednag_jax.strategies.local_search import LOCAL_SEARCH
 from ednag_jax.strategies.random_search import RANDOM_SEARCH
@@ -51,7 +53,10 @@ STRATEGIES: dict[str, Entry] = {
     )
 }
 
-GUIDED_STRATEGIES: dict[str, Entry] = {DIFFUSION_NAG.name: Entry(DIFFUSION_NAG, DiffusionNAGConfig)}
+GUIDED_STRATEGIES: dict[str, Entry] = {
+    entry.strategy.name: entry
+    for entry in (Entry(DIFFUSION_NAG, DiffusionNAGConfig), Entry(EDNAG_PREDICTED, PredictedConfig))
+}
 """On the same contract, but apart: they need one space, and a benchmark that carries a trained generator, which
 no table does. So they are left out where every strategy is tried on every benchmark."""
 METHODS = {**STRATEGIES, **GUIDED_STRATEGIES}

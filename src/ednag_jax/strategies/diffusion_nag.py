@@ -7,31 +7,19 @@ cells of which the predictor expects most.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int
 
 from ednag_jax.arch_ids import is_repeat
 from ednag_jax.config import DiffusionNAGConfig
-from ednag_jax.fd_step import step_info
-from ednag_jax.fitness import best_of, better_of, evaluate
 from ednag_jax.problem import Problem
 from ednag_jax.score.cells import check_space
 from ednag_jax.score.generator import generate_cells, generator_in
-from ednag_jax.types import Evaluation, KeyArray, Params, StepInfo, Steps, Strategy
+from ednag_jax.strategies.in_order import InOrder, first_query, next_query
+from ednag_jax.types import KeyArray, Params, Strategy
 
 
-class DiffusionNAGState(NamedTuple):
-    """What was generated, in the order of the queries, and the last query [1 ...]."""
-
-    evaluation: Evaluation
-    generated: Int[Array, "m e"]
-    best: Evaluation
-
-
-def init(key: KeyArray, params: Params, *, problem: Problem, config: DiffusionNAGConfig) -> DiffusionNAGState:
+def init(key: KeyArray, params: Params, *, problem: Problem, config: DiffusionNAGConfig) -> InOrder:
     """Returns the state after everything is generated and the first is queried.
 
     Raises:
@@ -43,24 +31,7 @@ def init(key: KeyArray, params: Params, *, problem: Problem, config: DiffusionNA
     cells, _ = generate_cells(key_generate, generator, config.num_samples, config.sampling)
     # Stable: different ones first, in the predictor's order, then repeats, which cost no query.
     cells = cells[jnp.argsort(is_repeat(problem.space.arch_id(cells)))]
-    asked = evaluate(key_fitness, params, cells[:1], problem=problem)
-    return DiffusionNAGState(asked, cells, best_of(asked))
+    return first_query(key_fitness, cells, params, problem=problem)
 
 
-def step(
-    key: KeyArray,
-    state: DiffusionNAGState,
-    row: Steps,
-    params: Params,
-    *,
-    problem: Problem,
-    config: DiffusionNAGConfig,
-) -> tuple[DiffusionNAGState, StepInfo]:
-    """Returns the state after the next query, and the query; past the last generated it is asked again."""
-    del config
-    place = jnp.minimum(row.step + 1, len(state.generated) - 1)
-    asked = evaluate(key, params, state.generated[place][None], problem=problem)
-    return DiffusionNAGState(asked, state.generated, better_of(state.best, best_of(asked))), step_info(asked)
-
-
-DIFFUSION_NAG = Strategy("diffusion_nag", init, step)
+DIFFUSION_NAG = Strategy("diffusion_nag", init, next_query)

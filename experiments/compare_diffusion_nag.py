@@ -1,0 +1,99 @@
+"""EDNAG and DiffusionNAG at equal queries, with one predictor: NAS-Bench-201, one data set left out at a time.
+
+Command: `make compare-diffusion-nag`; about half an hour on 2 cores, and more to train the predictors where
+`make generate-nb201` has not left them beside. It goes on where it was interrupted.
+
+The first three methods have the same predictor, which has not seen the data set, generate without a query, and
+ask about their cells in the predictor's order; no query changes what comes later. EDNAG asks about the best of
+those that one run of its denoising met, DiffusionNAG about the best of 200 that it generated with the small
+preset `cpu`. "MetaD2A-like" is that score network without guidance: cells drawn from what it learnt, picked by
+the predictor, as MetaD2A (Lee et al. 2021) picks from its generator; without MetaD2A's own, which is turned to
+the data set. `ednag_online` begins with the ten best of one such run of EDNAG, or has no predictor, like
+the baselines.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import numpy as np
+from ednag_jax.experiments._comparison import SMOKE_SEEDS, write_tables
+from ednag_jax.experiments.compare_strategies import rows
+from ednag_jax.experiments.reproduce_efficiency import PAPER, turned
+
+import ednag_jax as ed
+from ednag_jax.compare import BASELINES, Method, compare_all
+from ednag_jax.config import DiffusionNAGConfig, PredictedConfig, SamplingConfig, ScorePreset
+from ednag_jax.report import plus_minus, summarise
+from ednag_jax.score import Generator, carrying, make_generator
+from ednag_jax.storage import require_writable
+from ednag_jax.strategies.ednag_predicted import best_expected
+
+BUDGETS, SEEDS, FIRST = (1, 10, 30, 100), 30, 10
+NOTE = (
+    "Regret: mean distance of the validation accuracy to the table's best over all seeds. Mark after a number: "
+    "EDNAG is better (+) or worse (-) at that budget, Wilcoxon with Holm's correction over the methods, "
+    "p < 0.05. Optimum: first query at the optimum, median over seeds, and share of seeds there at the last "
+    "budget. Test: of the cell with the best validation accuracy at the last budget, mean and 95 % interval. "
+    "Queries: different cells asked about, mean; fewer than the budget where no more were generated."
+)
+
+
+def methods(generator: Generator, queries: int, size: int, sampling: SamplingConfig) -> list[Method]:
+    """Returns what is compared: with the generator's predictor, without guidance, and without either."""
+    diffusion = DiffusionNAGConfig.for_budget(queries, size).replace(sampling=sampling)
+    unguided = diffusion.replace(sampling=replace(sampling, guidance_scale=0.0))
+    online = ed.OnlineConfig.for_budget(queries, size)
+    first = jax.jit(best_expected)(ed.seed_keys(1)[0], generator, PredictedConfig(num_samples=FIRST))
+    begun = replace(online, first=first[: online.num_initial])
+    return [
+        Method("EDNAG, predicted", "ednag_predicted"),
+        Method("DiffusionNAG", "diffusion_nag", diffusion),
+        Method("MetaD2A-like", "diffusion_nag", unguided),
+        Method("EDNAG, predicted then online", "ednag_online", begun),
+        Method("EDNAG, online", "ednag_online", online),
+        *BASELINES,
+    ]
+
+
+def ends(result: ed.Result) -> list[str]:
+    """Returns the test accuracy and the number of queries at the last budget."""
+    return [plus_minus(summarise(np.asarray(result.test_accuracy)))[0], f"{result.queries.mean():.0f}"]
+
+
+def run(
+    *, out: Path = Path("results/compare_diffusion_nag"), data_dir: Path | None = None, smoke: bool = False
+) -> None:
+    """Trains what is missing and searches; finished parts in `out` are kept."""
+    require_writable(out / "parts")
+    sizes, sampling = ScorePreset.named("cpu"), SamplingConfig(num_scales=100 if smoke else 1000)
+    seeds, budgets = (SMOKE_SEEDS, BUDGETS[:2]) if smoke else (SEEDS, BUDGETS)
+    if smoke:
+        short = replace(sizes.score_training, num_steps=200, steps_per_call=100, batch_size=64)
+        sizes = replace(sizes, score_training=short, guide_training=short)
+    found: dict[str, dict[str, ed.Result]] = {}
+    for dataset in list(PAPER)[: 1 if smoke else None]:
+        predictor, target = turned(dataset, out, data_dir, smoke)
+        generator = make_generator(predictor, target, preset=sizes, directory=out / "parts" / dataset)
+        table = ed.load_benchmark("nasbench201", dataset=dataset, data_dir=data_dir)
+        benchmark = carrying(table, generator)
+        compared = methods(generator, budgets[-1], table.space.size, sampling)
+        found |= compare_all(
+            {dataset: benchmark}, compared, seeds=seeds, queries=budgets[-1], folder=out / "parts"
+        )
+    body = [
+        [*row, *ends(results[row[1]])]
+        for dataset, results in found.items()
+        for row in rows(dataset, results, budgets)
+    ]
+    header = ("left out", "method", *(f"regret at {q}" for q in budgets), "optimum", "test", "queries")
+    title = f"One predictor, equal queries: mean regret, {seeds} seeds"
+    write_tables(out, {title: (header, body)}, found, command="make compare-diffusion-nag", note=NOTE)
+
+
+if __name__ == "__main__":
+    import tyro
+
+    tyro.cli(run)
