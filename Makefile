@@ -85,9 +85,11 @@ ablate: install  ## What each part of both methods does; twenty minutes, goes on
 	$(BIN)/python experiments/ablate_online.py --out $(OUT)/ablate
 	$(BIN)/python docs/collect_results.py $(OUT)
 
-predictor: install  ## Trains the predictor that comes with the package; half an hour, goes on where it stopped.
-	$(BIN)/ednag predictor train --out $(OUT)/predictor/nasbench201.npz
-	cp $(OUT)/predictor/nasbench201.npz src/ednag_jax/predictor/files/
+predictor: $(addprefix predictor-,nasbench201 darts transnas101_micro)  ## Trains the predictors that come with the package; 40 minutes, goes on where it stopped.
+
+predictor-%: install
+	$(BIN)/ednag predictor train --space $* --out $(OUT)/predictor/$*.npz
+	cp $(OUT)/predictor/$*.npz src/ednag_jax/predictor/files/
 
 prove-predictor: install  ## The predictor on tasks that it has not seen; half an hour, goes on where it stopped.
 	$(BIN)/python experiments/prove_predictor.py --out $(OUT)/prove_predictor

@@ -5,7 +5,7 @@ Command: `make compare-diffusion-nag`; about half an hour on 2 cores, and more t
 
 The first three methods have the same predictor, which has not seen the data set, generate without a query, and
 ask about their cells in the predictor's order; no query changes what comes later. EDNAG asks about the best of
-those that one run of its denoising met, DiffusionNAG about the best of 200 that it generated with the small
+those that one run of its denoising met, DiffusionNAG about the best of 60 that it generated with the small
 preset `cpu`. "MetaD2A-like" is that score network without guidance: cells drawn from what it learnt, picked by
 the predictor, as MetaD2A (Lee et al. 2021) picks from its generator; without MetaD2A's own, which is turned to
 the data set. `ednag_online` begins with the ten best of one such run of EDNAG, or has no predictor, like
@@ -31,7 +31,7 @@ from ednag_jax.score import Generator, carrying, make_generator
 from ednag_jax.storage import require_writable
 from ednag_jax.strategies.ednag_predicted import best_expected
 
-BUDGETS, SEEDS, FIRST = (1, 10, 30, 100), 30, 10
+BUDGETS, SEEDS, FIRST = (1, 10, 30), 30, 10
 NOTE = (
     "Regret: mean distance of the validation accuracy to the table's best over all seeds. Mark after a number: "
     "EDNAG is better (+) or worse (-) at that budget, Wilcoxon with Holm's correction over the methods, "

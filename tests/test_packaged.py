@@ -6,15 +6,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 import ednag_jax as ed
+from ednag_jax.benchmarks import BENCHMARKS
 from ednag_jax.config import MetaConfig
 from ednag_jax.meta import meta_tasks, read_table
 from ednag_jax.meta.cells import cells_of
-from ednag_jax.predictor import encode_dataset, packaged_predictor, score
+from ednag_jax.predictor import encode_dataset, packaged, packaged_predictor, score
 from ednag_jax.predictor.packaged import FOLDER
 from ednag_jax.predictor.recipe import BACKBONE, META_SPACE, TRAINING
 
+TASKS = BENCHMARKS["transnas101_micro"].DATASETS
 LARGEST = 10_000_000
 """Bytes of all predictors together."""
 
@@ -41,7 +44,43 @@ def test_the_predictor_learnt_from_the_meta_table_and_published_tables():
     published = {name.split(" ")[0] for name in predictor.tasks if name.startswith("nasbench201/")}
     assert published == {"nasbench201/cifar10", "nasbench201/cifar100", "nasbench201/ImageNet16-120"}
     assert predictor.task_vectors.shape[0] == TRAINING[META_SPACE].num_members
-    assert sum(path.stat().st_size for path in Path(FOLDER).glob("*.npz")) < LARGEST
+
+
+@pytest.mark.parametrize(
+    ("space", "groups"), [("darts", ("cifar10", "svhn", "scifar100", "ninapro")), ("transnas101_micro", TASKS)]
+)
+def test_predictors_of_other_spaces_learnt_from_all_their_tables_and_are_blind(space, groups):
+    predictor = packaged_predictor(space)
+    assert predictor.space == ed.SPACES[space]
+    assert predictor.config.blind
+    assert {name.split(" ")[0] for name in predictor.tasks} == {f"{space}/{group}" for group in groups}
+    assert predictor.task_vectors.shape[0] == TRAINING[space].num_members
+
+
+@pytest.mark.parametrize("space", TRAINING)
+def test_a_predictor_that_is_missing_can_be_trained(space, monkeypatch, tmp_path):
+    monkeypatch.setattr(packaged, "FOLDER", tmp_path)
+    with pytest.raises(ed.DataError, match=f"run `ednag predictor train --space {space} --out FILE`"):
+        packaged_predictor(space)
+
+
+def test_the_predictors_are_small():
+    sizes = {path.stem: path.stat().st_size for path in Path(FOLDER).glob("*.npz")}
+    assert set(sizes) == set(TRAINING)
+    assert sum(sizes.values()) < LARGEST
+
+
+@pytest.mark.slow
+@pytest.mark.optimised
+def test_the_predictor_of_transnas_orders_the_architectures_it_learnt_from(data_dir):
+    """All seven tasks at once, since it is blind: no proof of what it does elsewhere."""
+    predictor = packaged_predictor("transnas101_micro")
+    target = encode_dataset(predictor, np.zeros((1, 1, 1280), np.float32), np.ones((1, 1), bool))
+    cells = predictor.space.random(jax.random.key(0), 500)
+    said = score(predictor, target, cells).mean
+    for dataset in TASKS:
+        benchmark = ed.load_benchmark("transnas101_micro", dataset=dataset, data_dir=data_dir)
+        assert spearmanr(said, benchmark.lookup(cells)).statistic > 0.7, dataset
 
 
 @pytest.mark.parametrize("dataset", ["cifar10", "cifar100"])

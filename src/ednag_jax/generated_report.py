@@ -21,9 +21,15 @@ BLIND = (
     "{} tasks that it learnt from, and says the same of every data set."
 )
 MEANING = (
-    "The predicted accuracy is a score to compare architectures by. It is that of the recipe of the tasks that "
-    "the predictor learnt from (tiny networks, few steps), not what a full training of an architecture reaches."
+    "The predicted accuracy is a score to compare architectures by: {}, not what a training of an architecture "
+    "on your images reaches."
 )
+PREDICTED = {
+    "nasbench201": "that of the recipe of the tasks that the predictor learnt from (tiny networks, few steps)",
+    "transnas101_micro": "the percentage of architectures that one beats, mean over the tasks learnt from",
+}
+"""Space -> what is predicted."""
+OTHERS_PREDICTED = "that of the published trainings that the predictor learnt from"
 HEADER = ("", "predicted", "parameters", "as trained", "measured", "architecture")
 MEASURED = "held_out_accuracy"
 
@@ -117,7 +123,7 @@ def notes(found: Generated, measured: Sequence[dict[str, Any]] = ()) -> list[str
     )
     if found.max_params is not None:
         sizes += f" At most {found.max_params:g} million were allowed at the published size."
-    lines = [reason(found), MEANING, compared, sizes]
+    lines = [reason(found), meaning(found), compared, sizes]
     if len(found.architectures) < found.top:
         lines.append(
             f"{found.top} architectures were asked for, and no more than {len(found.architectures)} of "
@@ -131,6 +137,11 @@ def notes(found: Generated, measured: Sequence[dict[str, Any]] = ()) -> list[str
             else "Measured: nothing, as no images were held out."
         )
     return lines
+
+
+def meaning(found: Generated) -> str:
+    """Returns what the predicted accuracy is."""
+    return MEANING.format(PREDICTED.get(found.space, OTHERS_PREDICTED))
 
 
 def reason(found: Generated) -> str:

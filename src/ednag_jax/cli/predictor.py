@@ -40,8 +40,8 @@ def predictor(
     Args:
         action: train.
         out: file of the predictor, an .npz; its training curve is written beside it.
-        space: nasbench201, transnas101_micro or darts. No images belong to the tables of transnas101_micro, so
-            its predictor knows architectures alone.
+        space: nasbench201, transnas101_micro or darts. To the tables of the last two belong images of one data
+            set or of none, so their predictors know architectures alone.
         without: groups of tasks that nothing is learnt from, such as nasbench201/cifar10 or digits/0.
         meta: a table that `ednag meta build` made; default is the one that comes with the package.
         epochs: of the training; default is the space's own.
