@@ -36,8 +36,7 @@ docs: install  ## The documentation as a site, in results/site; a warning is an 
 
 # What compiles much and runs little takes half the time without optimisations. Tests marked `optimised`, which run
 # much or are told by their figures, are compiled as users have it. Bytecode is kept: tests are rewritten on import.
-QUICK := XLA_FLAGS="--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true \
-  --xla_cpu_use_fusion_emitters=false"
+QUICK = XLA_FLAGS="$$($(BIN)/python tests/quick_flags.py)"
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 test test-slow: export PYTHONDONTWRITEBYTECODE :=
 
@@ -50,7 +49,7 @@ test-slow: install  ## The tests that take longer.
 
 environments: install  ## The fast tests under every Python that is here, with the oldest and newest packages.
 	$(BIN)/python -m pip install --quiet uv
-	$(QUICK) $(BIN)/python tests/environments.py
+	$(BIN)/python tests/environments.py
 
 smoke: install  ## Every experiment, small.
 	@for file in experiments/[a-z]*.py; do \

@@ -18,8 +18,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from quick_flags import quick_flags
+
 ROOT = Path(__file__).parents[1]
 PYTHONS, PACKAGES = ("3.11", "3.12", "3.13"), ("newest", "oldest")
+REPORTED = ("jax", "flax", "optax", "chex", "evosax", "orbax-checkpoint", "numpy")
+"""What the engine stands on."""
 RESOLUTION = {"newest": "highest", "oldest": "lowest-direct"}
 
 
@@ -55,10 +59,9 @@ def made(folder: Path, python: str, packages: str, uv: str) -> Path:
     return inside
 
 
-def versions(python: Path) -> str:
-    """Returns the versions of what the engine stands on."""
-    names = ("jax", "flax", "optax", "chex", "evosax", "orbax-checkpoint", "numpy")
-    code = f"from importlib.metadata import version as v; print(', '.join(n + ' ' + v(n) for n in {names}))"
+def version_in(python: Path, package: str) -> str:
+    """Returns the version of a package of an environment."""
+    code = f"from importlib.metadata import version; print(version({package!r}))"
     return subprocess.run([python, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
 
 
@@ -73,11 +76,13 @@ def tested(name: str, folder: Path, uv: str, arguments: list[str]) -> list[str]:
     except subprocess.CalledProcessError as error:
         return [name, f"not installable: {error}", ""]
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    environment["XLA_FLAGS"] = quick_flags(version_in(python, "jax"))
     command = [str(python), "-m", "pytest", *(arguments or ["--numprocesses", "2", "--dist", "loadfile"])]
     command += ["-W", "default"] if packages == "oldest" else []
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
         lines = [line.rstrip() for line in process.stdout or () if print(line, end="") or line.strip()]
-    return [name, lines[-1].strip("= ") if lines else f"exit {process.returncode}", versions(python)]
+    found_there = ", ".join(f"{package} {version_in(python, package)}" for package in REPORTED)
+    return [name, lines[-1].strip("= ") if lines else f"exit {process.returncode}", found_there]
 
 
 def main() -> None:

@@ -151,7 +151,7 @@ def dissimilarity(first, second):
 
 def test_traits_compare_what_paths_compute_and_fields():
     cell = [3, 3, 3, 1, 3, 3]
-    assert dissimilarity(cell, cell) == (0.0, 0.0)
+    assert dissimilarity(cell, cell) == pytest.approx((0, 0), abs=1e-6)
     # One convolution for the other on edge (0, 3): the same kinds; one of 4 paths, and one of 6 ops.
     coarse, fine = dissimilarity([3, 3, 3, 2, 3, 3], [3, 3, 3, 3, 3, 3])
     assert coarse == pytest.approx(0, abs=1e-6)

@@ -4,6 +4,7 @@ from functools import cache, partial
 
 import flax.linen as nn
 import jax
+import jax.experimental
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -34,6 +35,7 @@ COUNTS = {
     "transnas101_micro": transnas101.micro_parameter_count,
     "transnas101_macro": transnas101.macro_parameter_count,
 }
+enable_x64 = getattr(jax, "enable_x64", None) or jax.experimental.enable_x64  # before jax 0.8
 QUICK = ("nasbench201", "transnas101_macro")
 """Spaces whose small networks are traced in no time."""
 GENOTYPES = {
@@ -156,7 +158,7 @@ def plain_darts_count(text, channels=36, num_cells=20, num_classes=10):
 
 def counted_at_once(name, phenotype, **settings):
     """Returns multiply-adds by formula in float64, which holds them exactly."""
-    with jax.enable_x64(True):
+    with enable_x64(True):
         count = partial(PROXY_COUNTS["flops"][name], num_classes=7, **settings)
         return np.asarray(jax.jit(count)(phenotype))
 
