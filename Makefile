@@ -68,7 +68,7 @@ compare: install  ## Every strategy on every table at equal queries; 75 minutes,
 	$(BIN)/python experiments/compare_strategies.py --out $(OUT)/compare
 	$(BIN)/python docs/collect_results.py $(OUT)
 
-compare-diffusion-nag: install  ## EDNAG and DiffusionNAG with one predictor at equal queries; half an hour, goes on where it stopped.
+compare-diffusion-nag: install  ## EDNAG and DiffusionNAG with one predictor at equal queries; fifteen minutes, goes on where it stopped.
 	$(BIN)/python experiments/compare_diffusion_nag.py --out $(OUT)/compare_diffusion_nag
 	$(BIN)/python docs/collect_results.py $(OUT)
 

@@ -175,10 +175,15 @@ def unguided_line(found: Quality) -> str:
     )
 
 
-def training_line(score: Seconds, published: float) -> str:
-    """Returns how long trainings of a score network take, in words."""
-    return (
+def training_line(score: Seconds, published: float | None) -> str:
+    """Returns how long trainings of a score network take, in words; the published one where it was timed."""
+    ours = (
         f"Training: score network, once for all data sets, and guide with its lessons; compiling apart, "
-        f"{score.compile:.1f} s for the score network. Published, extrapolated: the score network alone "
-        f"{published / 3600:.1f} hours on this device (paper: 3.43 GPU hours on a V100)."
+        f"{score.compile:.1f} s for the score network."
+    )
+    if published is None:
+        return ours
+    return (
+        f"{ours} Published, extrapolated: the score network alone {published / 3600:.1f} hours on this device "
+        "(paper: 3.43 GPU hours on a V100)."
     )

@@ -101,7 +101,7 @@ def run(*, out: Path = Path("results/efficiency"), data_dir: Path | None = None,
         short = replace(sizes.score_training, num_steps=4, steps_per_call=2, batch_size=8)
         sizes, seeds = replace(sizes, score_training=short, guide_training=short), 2
     score, unguided, trained = trained_score(sizes, sampling)
-    published = float("nan") if smoke else published_training()
+    published = None if smoke else published_training()
     numbers: dict[str, Any] = {"score network": trained._asdict(), "published, extrapolated": published}
     times: list[list[str]] = []
     qualities: list[list[str]] = []
