@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ednag_jax.config import PredictorConfig, PredictorTrainingConfig
+from ednag_jax.config import PredictorTrainingConfig
 from ednag_jax.meta import MetaTable
 from ednag_jax.predictor import History, Predictor, load_predictor, make_predictor
-from ednag_jax.predictor.recipe import BACKBONE, META_SPACE
+from ednag_jax.predictor.recipe import BACKBONE
 
 SMOKE = PredictorTrainingConfig(num_epochs=1, num_members=1, epochs_per_call=1)
 SMOKE_BACKBONE = "untrained"
@@ -17,11 +17,9 @@ SMOKE_BACKBONE = "untrained"
 def kept_predictor(
     path: Path,
     *,
-    space: str = META_SPACE,
     meta: MetaTable,
     without: Sequence[str],
     directory: Path | None,
-    config: PredictorConfig | None = None,
     training: PredictorTrainingConfig | None = None,
     smoke: bool = False,
 ) -> Predictor:
@@ -29,11 +27,9 @@ def kept_predictor(
 
     Args:
         path: of the file; a training that was stopped goes on.
-        space: whose architectures it knows.
         meta: the meta-training data, which may be of no task.
         without: groups of tasks that nothing is learnt from.
         directory: the data directory.
-        config: shape of the network.
         training: default is the package's recipe.
         smoke: an epoch on published tables alone, to see that everything runs.
     """
@@ -44,10 +40,8 @@ def kept_predictor(
         print(f"{path.stem}: epoch {epoch}, loss {float(history.loss[:, -1].mean()):.4f}", flush=True)
 
     return make_predictor(
-        space,
         without=without,
         meta=meta.without(meta.groups) if smoke else meta,
-        config=config,
         training=SMOKE if smoke else training,
         backbone=SMOKE_BACKBONE if smoke else BACKBONE,
         out=path,

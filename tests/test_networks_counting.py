@@ -35,7 +35,7 @@ COUNTS = {
     "transnas101_micro": transnas101.micro_parameter_count,
     "transnas101_macro": transnas101.macro_parameter_count,
 }
-enable_x64 = getattr(jax, "enable_x64", None) or jax.experimental.enable_x64  # before jax 0.8
+enable_x64 = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64  # before jax 0.8
 QUICK = ("nasbench201", "transnas101_macro")
 """Spaces whose small networks are traced in no time."""
 GENOTYPES = {

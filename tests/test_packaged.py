@@ -46,9 +46,7 @@ def test_the_predictor_learnt_from_the_meta_table_and_published_tables():
     assert predictor.task_vectors.shape[0] == TRAINING[META_SPACE].num_members
 
 
-@pytest.mark.parametrize(
-    ("space", "groups"), [("darts", ("cifar10", "svhn", "scifar100", "ninapro")), ("transnas101_micro", TASKS)]
-)
+@pytest.mark.parametrize(("space", "groups"), [("darts", ("cifar10", "svhn")), ("transnas101_micro", TASKS)])
 def test_predictors_of_other_spaces_learnt_from_all_their_tables_and_are_blind(space, groups):
     predictor = packaged_predictor(space)
     assert predictor.space == ed.SPACES[space]

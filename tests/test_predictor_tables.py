@@ -120,6 +120,12 @@ def test_the_learning_table_joins_both_and_leaves_out_groups_of_both(without_ima
     assert set(fewer.groups) == set(GROUPS)
 
 
+def test_of_darts_two_groups_are_learnt_from_and_any_can_be_left_out(data_dir):
+    cheap = {"backbone": "untrained", "directory": data_dir}
+    assert set(learning_table("darts", **cheap).groups) == {"darts/cifar10", "darts/svhn"}
+    assert set(learning_table("darts", without=["darts/svhn"], **cheap).groups) == {"darts/cifar10"}
+
+
 @pytest.mark.slow
 def test_a_predictor_is_made_written_and_goes_on(without_images, tmp_path):
     """Blind without an image; with meta-training data it sees. A second epoch goes on from the first."""

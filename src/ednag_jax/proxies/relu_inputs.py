@@ -80,19 +80,27 @@ def _is_relu(equation: JaxprEqn) -> bool:
 def _run_scan(params: dict[str, Any], args: list[Any], fold: _Fold) -> list[Any]:
     """Returns a scan's results; what is folded is carried through it."""
     body: ClosedJaxpr = params["jaxpr"]
-    num_consts, num_carry = params["num_consts"], params["num_carry"]
-    consts, carry = args[:num_consts], args[num_consts : num_consts + num_carry]
+    consts, carry, inputs = _scan_parts(params, args)
 
     def step(state: tuple[list[Any], Any], row: list[Any]) -> tuple[tuple[list[Any], Any], list[Any]]:
         inner = _Fold(fold.visit, state[1], 0)
         results, folded = _run(body.jaxpr, body.consts, [*consts, *state[0], *row], inner)
-        return (results[:num_carry], folded), results[num_carry:]
+        return (results[: len(carry)], folded), results[len(carry) :]
 
     (last, fold.folded), rows = jax.lax.scan(
         step,
         (carry, fold.folded),
-        args[num_consts + num_carry :],
+        inputs,
         length=params["length"],
         reverse=params["reverse"],
     )
     return [*last, *rows]
+
+
+def _scan_parts(params: dict[str, Any], args: list[Any]) -> tuple[list[Any], list[Any], list[Any]]:
+    """Returns what a scan's passes share, what they carry, and what each has of its own."""
+    if "num_consts" not in params:  # from jax 0.12 on
+        consts, carry, inputs = map(list, params["ft_in"].update(args).unpack())
+        return consts, carry, inputs
+    num_consts, num_carry = params["num_consts"], params["num_carry"]
+    return args[:num_consts], args[num_consts : num_consts + num_carry], args[num_consts + num_carry :]
