@@ -3,9 +3,9 @@
 Command: `make environments`, or `python tests/environments.py --only 3.11-oldest -- tests/test_fd_step.py`.
 
 Each environment is a folder of its own under `results/environments`, made anew if `pyproject.toml` changed.
-`newest` is the latest of every package, `oldest` the lowest that `pyproject.toml` allows, as uv resolves
-them. A Python that is not here is passed over, and the table says so. With the oldest packages a warning is no
-error: they warn of each other.
+`newest` is the latest of every package, `oldest` the lowest that `pyproject.toml` allows and that there is for
+the Python, as uv resolves them. A Python that is not here is passed over, and the table says so. With the oldest
+packages a warning is no error: they warn of each other.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from quick_flags import quick_flags
 
 ROOT = Path(__file__).parents[1]
 PYTHONS, PACKAGES = ("3.11", "3.12", "3.13"), ("newest", "oldest")
+BUILT = ("matplotlib", "numpy", "pillow", "scikit-learn", "scipy")
+"""Taken as they are published for the Python: those older than it could not be built here."""
 REPORTED = ("jax", "flax", "optax", "chex", "evosax", "orbax-checkpoint", "numpy")
 """What the engine stands on."""
 RESOLUTION = {"newest": "highest", "oldest": "lowest-direct"}
@@ -54,7 +56,8 @@ def made(folder: Path, python: str, packages: str, uv: str) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     subprocess.run([python, "-m", "venv", "--without-pip", str(folder)], check=True)
     install = [uv, "pip", "install", "--quiet", "--python", str(inside), "--resolution", RESOLUTION[packages]]
-    subprocess.run([*install, "--editable", f"{ROOT}[dev]"], check=True)
+    built = [word for package in BUILT for word in ("--only-binary", package)]
+    subprocess.run([*install, *built, "--editable", f"{ROOT}[dev]"], check=True)
     note.write_text(wanted)
     return inside
 
