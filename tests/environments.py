@@ -4,8 +4,8 @@ Command: `make environments`, or `python tests/environments.py --only 3.11-oldes
 
 Each environment is a folder of its own under `results/environments`, made anew if `pyproject.toml` changed.
 `newest` is the latest of every package, `oldest` the lowest that `pyproject.toml` allows and that there is for
-the Python, as uv resolves them. A Python that is not here is passed over, and the table says so. With the oldest
-packages a warning is no error: they warn of each other.
+the Python, as uv resolves them. A Python that is not here is passed over, and the table says so. With the
+oldest packages a warning is no error: they warn of each other.
 """
 
 from __future__ import annotations
