@@ -8,8 +8,8 @@ Images of two data sets are not to be had of either space, so both predictors ar
 for DARTS was chosen of 5, 20 and 60 by these figures.
 
 Expected: above 0.7 on architectures left out; on tasks of TransNAS-Bench-101 micro from 0.6 to 0.9, but for the
-autoencoder's, which resemble no other's. From CIFAR-10 to SVHN and back a predictor of DARTS knows less than the
-number of parameters does: trust it near CIFAR-10, and for the rest take `proxies`.
+autoencoder's, which resemble no other's. From CIFAR-10 to SVHN and back a predictor of DARTS knows less than
+the number of parameters does: trust it near CIFAR-10, elsewhere take a proxy (docs/proxies.md).
 """
 
 from __future__ import annotations
