@@ -115,12 +115,10 @@ def assert_ends_as(run, handed, undisturbed, state, said):
     np.testing.assert_array_equal([told[arch] for arch, _ in said], [value for _, value in said])
 
 
-SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("ednag_online", "local_search")]
-"""The one that people want, and the one that asks for something only where it knows the rest."""
-
-
-@pytest.mark.parametrize("name", ["ednag-default", *SLOW])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ednag-default", "ednag_online", "local_search"])
 def test_any_order_ends_as_in_one_go(name, whole, tmp_path_factory):
+    """The default, the one that people want, and one that asks for something only where it knows the rest."""
     path = tmp_path_factory.mktemp("run") / "run.npz"
 
     @settings(max_examples=8, deadline=None, database=None)

@@ -139,6 +139,7 @@ def test_the_ends_of_a_parameter_range_belong_to_it():
         assert bool(space.is_valid(jnp.zeros(TINY.num_fields, jnp.int32))) is expected
 
 
+@pytest.mark.slow
 def test_mutants_stay_in_the_parameter_range():
     everything = all_of(SHORT)
     all_valid = jax.jit(jax.vmap(lambda row: SHORT.is_valid(SHORT.neighbours(row)).all()))(everything)
@@ -165,6 +166,7 @@ def test_genotypes_decode_into_a_narrow_range_and_architectures_in_it_stay(size)
     np.testing.assert_array_equal(decode(space.encode(decoded)), decoded)
 
 
+@pytest.mark.slow
 def test_what_decodes_into_a_range_has_the_greatest_sum_of_numbers_for_its_cost():
     """Of all with the same width and depth that cost no more, or of those that cost no less."""
     everything = all_of(SHORT)
@@ -210,7 +212,8 @@ def more_is_better(params, key, phenotype):
     return params * TINY.million_params(phenotype)
 
 
-@pytest.mark.parametrize("strategy", ["local_search", pytest.param("ednag", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["local_search", "ednag"])
 def test_architectures_outside_the_range_rank_last(strategy):
     space = AutoFormer.of_size("tiny", params_range=(6.0, 8.0))
     benchmark = ed.Benchmark.from_function(space, more_is_better, jnp.float32(1), name="params")

@@ -28,6 +28,7 @@ def searches(monkeypatch):
     return done
 
 
+@pytest.mark.slow
 def test_all_methods_have_the_same_seeds_and_budget(bumpy):
     found = compare(bumpy, (FAST, RANDOM), seeds=6, queries=15)
     assert list(found) == ["EDNAG, fast", "random search"]

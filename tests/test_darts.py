@@ -285,6 +285,7 @@ def test_surrogate_is_the_posterior_of_a_gaussian_process(known):
     np.testing.assert_allclose(found, expected, atol=5e-4)
 
 
+@pytest.mark.slow
 def test_surrogate_predicts_cells_that_it_was_not_fitted_to(data_dir):
     quality = source.held_out(data_dir)
     assert quality.r2 > 0.91

@@ -115,6 +115,7 @@ def plain_improvement(archive, candidates, chosen):
     return np.log(deviation * (z * stats.norm.cdf(z) + stats.norm.pdf(z)))
 
 
+@pytest.mark.slow
 def test_expected_improvement_is_the_textbook_one_right_after_a_fit():
     archive, candidates = archive_of(1), SPACE.random(jax.random.key(9), 20)
     process = fitted(archive, jnp.int32(USED), space=SPACE, config=CONFIG)

@@ -501,6 +501,7 @@ def test_every_strategy_spends_its_budget(strategy, benchmark):
     assert np.all(result.best_accuracy > 92)
 
 
+@pytest.mark.slow
 def test_modules_outside_the_table_count_as_failed(benchmark):
     """Half of the rows taken out: the search goes on and reports them."""
     keys = benchmark.params.keys.at[::2].set(0)

@@ -41,9 +41,8 @@ def drawn(module, *inputs, seed=0, **settings):
     return {"params": jax.tree_util.tree_map_with_path(draw, shapes)}
 
 
-@pytest.mark.parametrize(
-    "size", ["tiny", *(pytest.param(size, marks=pytest.mark.slow) for size in SIZES if size != "tiny")]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("size", list(SIZES))
 def test_built_networks_have_as_many_parameters_as_the_space_counts(size):
     space = AutoFormer.of_size(size)
     architectures = space.decode(jax.random.normal(jax.random.key(1), (2, space.genotype_size)))

@@ -112,6 +112,7 @@ def test_result_is_the_true_accuracy_of_the_incumbent(noisy, trainings, name):
     assert result.share_at_optimum() < 1
 
 
+@pytest.mark.slow
 def test_a_noisy_result_survives_its_file_and_the_report_says_how_it_is_judged(noisy, bumpy, tmp_path):
     result = ed.search("random_search", noisy, seeds=2, queries=9)
     stored = json.loads(result.to_json(tmp_path / "r.json").read_text())
@@ -124,6 +125,7 @@ def test_a_noisy_result_survives_its_file_and_the_report_says_how_it_is_judged(n
     assert ed.Result.from_dict(stored).observed_accuracy is None
 
 
+@pytest.mark.slow
 def test_without_noise_it_is_the_table(bumpy):
     """Trainings that agree change nothing, and what a run draws for its oracle changes no other draw."""
     repeated = with_trainings(bumpy, np.repeat(np.asarray(bumpy.params)[:, None], 3, axis=1))

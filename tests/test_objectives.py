@@ -246,9 +246,8 @@ def test_a_bound_that_nothing_keeps_leaves_the_nearest_and_no_accuracy(name, cos
     assert result.to_dict()["best_accuracy"] == [None] * 6
 
 
-@pytest.mark.parametrize(
-    "mapping", ["energy", *(pytest.param(m, marks=pytest.mark.slow) for m in MAPPINGS if m != "energy")]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("mapping", MAPPINGS)
 def test_preset_paper_keeps_to_two_constraints_under_every_mapping(mapping, costly):
     bounds, paper = {"latency": 3.0, "params": 1.9}, ed.EvolveConfig.preset("paper").replace(num_steps=40)
     within = np.all([np.asarray(costly.columns[n]) <= b for n, b in bounds.items()], axis=0)
@@ -428,6 +427,7 @@ def test_bounds_of_nasbench201_are_in_its_units():
     assert benchmark.cost_columns == ("train_time", "latency", "model_size")
 
 
+@pytest.mark.slow
 def test_plots_show_each_seeds_front_and_what_is_missing_of_the_hypervolume(costly, tmp_path):
     result = ed.search("ednag", costly, seeds=4, queries=30, objectives=("accuracy", "latency", "params"))
     drawn = plots.fronts({"ednag": result})
@@ -440,6 +440,7 @@ def test_plots_show_each_seeds_front_and_what_is_missing_of_the_hypervolume(cost
     plots.save(plots.progress_by_queries({"costly": {"ednag": result}}), tmp_path / "p.png")
 
 
+@pytest.mark.slow
 def test_front_table_is_of_the_seed_that_dominates_most(costly):
     result = ed.search("random_search", costly, seeds=5, queries=20, objectives=("accuracy", "latency"))
     seed = int(result.hypervolume[:, -1].argmax())

@@ -120,6 +120,7 @@ def test_the_learning_table_joins_both_and_leaves_out_groups_of_both(without_ima
     assert set(fewer.groups) == set(GROUPS)
 
 
+@pytest.mark.slow
 def test_of_darts_two_groups_are_learnt_from_and_any_can_be_left_out(data_dir):
     cheap = {"backbone": "untrained", "directory": data_dir}
     assert set(learning_table("darts", **cheap).groups) == {"darts/cifar10", "darts/svhn"}

@@ -124,6 +124,7 @@ def test_how_often_a_checkpoint_is_made_changes_nothing(copied, whole):
     assert steps_of(copied, "trace") == [0, 3, 6, 8, 10]
 
 
+@pytest.mark.slow
 def test_all_chunks_but_the_last_share_one_program(kept, tmp_path, compilations):
     """Begin, a chunk of three steps, one of one: however many chunks there are, and of any table."""
     config = replace(CONFIG, batch_size=3)
