@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -103,13 +104,22 @@ def best_by_generation(
 def final_regrets(
     make: Callable[[int, Size], Made], functions: Sequence[str], dims: int, seeds: range, size: Size
 ) -> Float[np.ndarray, "f s"]:
-    """Returns how far each seed ends from each function's optimum; instances and starts are every method's.
+    """Returns how far each seed ends from each function's optimum; instances and starts are every method's."""
+    algorithm, params = make(dims, size)
+    alone = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], params)
+    return final_regrets_of_settings((algorithm, alone), functions, dims, seeds, size)[:, 0]
+
+
+def final_regrets_of_settings(
+    made: Made, functions: Sequence[str], dims: int, seeds: range, size: Size
+) -> Float[np.ndarray, "f p s"]:
+    """Returns the same of several settings of an algorithm, whose params have a leading axis.
 
     Every seed has an instance of its own: the optimum's place and the rotations. The optimum's value is 0, for
-    float32 would lose small distances beside a large one. One program serves all functions.
+    float32 would lose small distances beside a large one. One program serves all functions and settings.
     """
+    algorithm, several = made
     meta = MetaBBOBProblem(fn_names=list(functions), min_num_dims=dims, max_num_dims=dims)
-    made = make(dims, size)
 
     def instance_of(key: Array) -> Any:
         key_instance, key_run = jax.random.split(key)
@@ -118,17 +128,18 @@ def final_regrets(
 
     @jax.jit
     def run(keys: Array, function: Array) -> Array:
-        def one(drawn: Any) -> Array:
+        def one(params: Any, drawn: Any) -> Array:
             key_run, instance, state = drawn
             instance = instance.replace(fn_id=function)
 
             def evaluate(key: Array, population: Array) -> Array:
                 return meta.eval(key, population, state, instance)[0]
 
-            return best_by_generation(key_run, made, evaluate, meta.sample, size)[-1]
+            return best_by_generation(key_run, (algorithm, params), evaluate, meta.sample, size)[-1]
 
         # One by one: a batch of the QR factorisations that make rotations can hang jax on two cores.
-        return jax.vmap(one)(jax.lax.map(instance_of, keys))
+        drawn = jax.lax.map(instance_of, keys)
+        return jax.vmap(lambda each: jax.vmap(partial(one, each))(drawn))(several)
 
     keys = ed.seed_keys(seeds)
     return np.stack([np.asarray(run(keys, jnp.int32(i))) for i in range(len(functions))])
