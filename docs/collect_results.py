@@ -19,6 +19,7 @@ EXPERIMENTS = {
     "generate_nb201": "generate_nb201",
     "generate_digits": "generate_digits",
     "bbob": "bbob",
+    "sweep_continuous": "sweep_continuous",
     **{
         name: f"reproduce_{name}"
         for name in (

@@ -89,8 +89,8 @@ def row(space: str, table: TaskTable, out: LeftOut, predictor: Predictor) -> lis
     asked = asked.take(np.flatnonzero(out.asked.any(axis=1)).tolist())
     found = [float(np.mean(task_quality(predictor, asked).spearman))]
     for count in COUNTS.values():
-        said = [np.asarray(count[space](jnp.asarray(archs), num_classes=10)) for archs in asked.phenotype]
-        pairs = zip(said, asked.accuracy, strict=True)
+        said = [count[space](jnp.asarray(archs), num_classes=10) for archs in asked.phenotype]
+        pairs = zip(np.asarray(said, np.float64), asked.accuracy, strict=True)
         found.append(float(np.mean([rank_correlation(one, measured) for one, measured in pairs])))
     name = out.name.removeprefix(f"{space}/")
     return [space, name, str(len(asked.tasks)), *(f"{value:.3f}" for value in found)]

@@ -176,8 +176,8 @@ class EvolveConfig:
     def for_continuous(cls) -> EvolveConfig:
         """Returns settings for problems whose solutions are real numbers, that decode to nothing.
 
-        The best in the mean of some 70 settings, which were tried on every second of evosax's BBOB functions in
-        5 and 20 dimensions; experiments/bbob.py tells the others apart.
+        Among 72 settings they tie with the best on every second of evosax's BBOB functions in 5 and 20
+        dimensions (experiments/sweep_continuous.py); experiments/bbob.py tells the others apart.
         """
         return cls(**CONTINUOUS_SETTINGS)
 
