@@ -21,6 +21,7 @@ def kept_predictor(
     without: Sequence[str],
     directory: Path | None,
     training: PredictorTrainingConfig | None = None,
+    seed: int = 0,
     smoke: bool = False,
 ) -> Predictor:
     """Returns the predictor in a file, after training it where there is none.
@@ -31,6 +32,7 @@ def kept_predictor(
         without: groups of tasks that nothing is learnt from.
         directory: the data directory.
         training: default is the package's recipe.
+        seed: of the training.
         smoke: an epoch on published tables alone, to see that everything runs.
     """
     if path.is_file():
@@ -46,5 +48,6 @@ def kept_predictor(
         backbone=SMOKE_BACKBONE if smoke else BACKBONE,
         out=path,
         directory=directory,
+        seed=seed,
         report=report,
     )

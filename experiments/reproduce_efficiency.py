@@ -66,14 +66,17 @@ QUALITY = ("left out", "method", "validation", "test", "best / worst test", "med
 Tables = dict[str, tuple[tuple[str, ...], list[list[str]]]]
 
 
-def turned(dataset: str, out: Path, directory: Path | None, smoke: bool) -> tuple[Predictor, Target]:
-    """Returns the predictor that has not seen a data set, turned to it by the coreset of seed 0."""
+def turned(
+    dataset: str, out: Path, directory: Path | None, *, seed: int = 0, smoke: bool = False
+) -> tuple[Predictor, Target]:
+    """Returns the predictor that has not seen a data set, turned to it by the coreset of the same seed."""
     folder = out / "parts" if smoke else out.parent / "generate_nb201" / "parts"
-    settings: dict[str, Any] = {"directory": directory, "smoke": smoke, "training": TRAINING}
+    settings: dict[str, Any] = {"directory": directory, "seed": seed, "smoke": smoke, "training": TRAINING}
     nothing, without = read_table().without(read_table().groups), [f"nasbench201/{dataset}"]
-    predictor = kept_predictor(folder / f"without_{dataset}.npz", without=without, meta=nothing, **settings)
+    name = f"without_{dataset}{f'_seed_{seed}' if seed else ''}.npz"
+    predictor = kept_predictor(folder / name, without=without, meta=nothing, **settings)
     images = ed.load_images(dataset, directory=directory)
-    data = data_set_of(images, predictor.backbone, key=jax.random.key(0))
+    data = data_set_of(images, predictor.backbone, key=jax.random.key(seed))
     return predictor, encode_dataset(predictor, *data)
 
 
@@ -106,7 +109,7 @@ def run(*, out: Path = Path("results/efficiency"), data_dir: Path | None = None,
     times: list[list[str]] = []
     qualities: list[list[str]] = []
     for dataset in list(PAPER)[: 1 if smoke else None]:
-        predictor, target = turned(dataset, out, data_dir, smoke)
+        predictor, target = turned(dataset, out, data_dir, smoke=smoke)
         generator, guide, taught = trained_generator(predictor, target, score, sizes)
         predicted = predicted_benchmark(predictor, target, dataset=dataset)
         table = ed.load_benchmark("nasbench201", dataset=dataset, data_dir=data_dir)

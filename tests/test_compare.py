@@ -72,6 +72,13 @@ def test_a_part_without_a_budget_is_kept_too(bumpy, tmp_path, searches):
 
 
 @pytest.mark.slow
+def test_seeds_may_be_a_range_and_are_the_same_seeds(bumpy, tmp_path, searches):
+    parts = {"only": Part(bumpy, Method("random", "random_search"), 5)}
+    whole, some = (search_parts(parts, seeds=seeds)["only"] for seeds in (4, range(2, 4)))
+    assert some.seeds == [2, 3]
+    np.testing.assert_array_equal(some.curve, whole.curve[2:])
+
+
 def test_parts_of_other_objectives_are_told_apart_and_have_the_settings_for_them(tmp_path, searches):
     space = ed.CategoricalSpace("two", choices=(3,) * 3)
     columns = {"latency": np.arange(1.0, 28.0)}

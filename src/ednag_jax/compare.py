@@ -106,30 +106,30 @@ def nested(results: Mapping[tuple[str, str], Result]) -> dict[str, dict[str, Res
     return found
 
 
-def search_parts(parts: Mapping[Key, Part], *, seeds: int, folder: Path | None = None) -> dict[Key, Result]:
-    """Returns the result of every part, with seeds 0 .. seeds-1, and says after each how far this is.
+def search_parts(
+    parts: Mapping[Key, Part], *, seeds: int | range, folder: Path | None = None
+) -> dict[Key, Result]:
+    """Returns the result of every part, and says after each how far this is.
 
     Args:
         parts: in the order in which they are run.
-        seeds: of every part.
+        seeds: of every part: how many from 0 on, or a range of them.
         folder: where finished results are kept as JSON; one that fits (same benchmark and table, settings,
             seeds, budget, versions) is read instead of computed again, so an interrupted run goes on. Code
             that is edited without a new version does not show: empty the folder then.
     """
-    found = {}
+    found, seeds = {}, range(seeds) if isinstance(seeds, int) else seeds
     for number, (key, part) in enumerate(parts.items(), 1):
         kept = _kept(part, seeds, folder) if folder else None
         found[key] = kept or _searched(part, seeds, folder)
         result, named = found[key], f"{part.benchmark.name} {part.benchmark.dataset}: {part.method.label}"
         took = f"compiled in {result.compile_seconds:.1f} s, ran in {result.run_seconds:.1f} s"
-        print(
-            f"part {number} of {len(parts)}, {named}, {seeds} seeds, {'kept from before' if kept else took}",
-            flush=True,
-        )
+        took = "kept from before" if kept else took
+        print(f"part {number} of {len(parts)}, {named}, {len(seeds)} seeds, {took}", flush=True)
     return found
 
 
-def _searched(part: Part, seeds: int, folder: Path | None) -> Result:
+def _searched(part: Part, seeds: range, folder: Path | None) -> Result:
     asked: dict[str, Any] = {"queries": part.queries, "config": part.config(), "objectives": part.objectives}
     result = search(part.method.strategy, part.benchmark, seeds=seeds, **asked)
     if folder:
@@ -138,7 +138,7 @@ def _searched(part: Part, seeds: int, folder: Path | None) -> Result:
     return dataclasses.replace(Result.from_dict(result.to_dict()), config=result.config)
 
 
-def _kept(part: Part, seeds: int, folder: Path) -> Result | None:
+def _kept(part: Part, seeds: range, folder: Path) -> Result | None:
     """Returns the result in the part's file where it is this very search's, else None."""
     try:
         kept = Result.from_dict(json.loads(part.path(folder).read_text()))
@@ -149,7 +149,7 @@ def _kept(part: Part, seeds: int, folder: Path) -> Result | None:
         "strategy": part.method.strategy,
         "benchmark": describe(part.benchmark),
         "config": {"name": type(config).__name__, **dataclasses.asdict(config)},
-        "seeds": list(range(seeds)),
+        "seeds": list(seeds),
         "budget": part.queries,
         "objectives": list(part.objectives),
         "environment": environment(),
