@@ -25,8 +25,9 @@ from typing import Any
 import jax
 import numpy as np
 from ednag_jax.experiments._comparison import write_tables
+from ednag_jax.experiments._predictors import turned
 from ednag_jax.experiments.compare_strategies import rows
-from ednag_jax.experiments.reproduce_efficiency import PAPER, turned
+from ednag_jax.experiments.reproduce_efficiency import PAPER
 
 import ednag_jax as ed
 from ednag_jax.compare import BASELINES, Method, Part, search_parts

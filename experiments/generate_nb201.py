@@ -23,15 +23,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from ednag_jax.experiments._predictors import kept_predictor
+from ednag_jax.experiments._predictors import predictor_without
 from scipy.stats import rankdata
 
 import ednag_jax as ed
 from ednag_jax import report
-from ednag_jax.config import PredictorTrainingConfig
 from ednag_jax.generate import best_distinct, denoised
 from ednag_jax.images import load_images
-from ednag_jax.meta import read_table
 from ednag_jax.predictor import Predictor, encode_dataset, predicted_benchmark
 from ednag_jax.predictor.data_sets import data_set_of
 from ednag_jax.spaces import NasBench201
@@ -40,8 +38,6 @@ from ednag_jax.storage import require_writable, write_atomic
 DATASETS = {"cifar10": "94.37 (1)", "cifar100": "73.51 (1)"}
 """Data set whose images are at hand -> what the paper claims, and with how many architectures."""
 ALL = (*DATASETS, "ImageNet16-120")
-TRAINING = PredictorTrainingConfig(num_epochs=60)
-"""On 8,000 accuracies: five times the epochs that are best with few of each task."""
 SELECTIONS = ("coreset", "random")
 BUDGETS, FIRST = (10, 30, 100), 10
 HEADER = ("left out", "how", "queries", "mean test accuracy", "std", "best / worst", "median rank", "paper")
@@ -93,10 +89,8 @@ def row(dataset: str, how: str, queries: int, accuracy: np.ndarray, table: np.nd
 def rows_of(dataset: str, seeds: int, out: Path, directory: Path | None, smoke: bool) -> list[list[str]]:
     """Returns all lines of a data set: without a query, then with some."""
     benchmark = ed.load_benchmark("nasbench201", dataset=dataset, data_dir=directory)
-    test, path = np.asarray(benchmark.test_params), out / "parts" / f"without_{dataset}.npz"
-    nothing = read_table().without(read_table().groups)
-    settings: dict[str, Any] = {"meta": nothing, "training": TRAINING, "directory": directory, "smoke": smoke}
-    predictor = kept_predictor(path, without=[f"nasbench201/{dataset}"], **settings)
+    test = np.asarray(benchmark.test_params)
+    predictor = predictor_without(dataset, out / "parts", directory, smoke=smoke)
     alone = np.asarray(benchmark.lookup(by_tables_alone(dataset, directory)[None], "test"))
     rows = [row(dataset, "without images", 0, alone, test)]
     for selection in SELECTIONS:

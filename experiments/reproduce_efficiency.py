@@ -25,7 +25,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from ednag_jax.experiments._efficiency import (
     POOL,
@@ -39,14 +38,12 @@ from ednag_jax.experiments._efficiency import (
     training_line,
     unguided_line,
 )
-from ednag_jax.experiments._predictors import kept_predictor
-from ednag_jax.experiments.generate_nb201 import TRAINING
+from ednag_jax.experiments._predictors import turned
 
 import ednag_jax as ed
 from ednag_jax import report
 from ednag_jax.config import SamplingConfig, ScorePreset
-from ednag_jax.meta import read_table
-from ednag_jax.predictor import Predictor, Target, data_set_of, encode_dataset, predicted_benchmark
+from ednag_jax.predictor import predicted_benchmark
 from ednag_jax.score import generated
 from ednag_jax.storage import require_writable, write_atomic
 
@@ -66,20 +63,6 @@ TIMES = (
 )
 QUALITY = ("left out", "method", "validation", "test", "best / worst test", "median rank", "different")
 Tables = dict[str, tuple[tuple[str, ...], list[list[str]]]]
-
-
-def turned(
-    dataset: str, out: Path, directory: Path | None, *, seed: int = 0, smoke: bool = False
-) -> tuple[Predictor, Target]:
-    """Returns the predictor that has not seen a data set, turned to it by the coreset of the same seed."""
-    folder = out / "parts" if smoke else out.parent / "generate_nb201" / "parts"
-    settings: dict[str, Any] = {"directory": directory, "seed": seed, "smoke": smoke, "training": TRAINING}
-    nothing, without = read_table().without(read_table().groups), [f"nasbench201/{dataset}"]
-    name = f"without_{dataset}{f'_seed_{seed}' if seed else ''}.npz"
-    predictor = kept_predictor(folder / name, without=without, meta=nothing, **settings)
-    images = ed.load_images(dataset, directory=directory)
-    data = data_set_of(images, predictor.backbone, key=jax.random.key(seed))
-    return predictor, encode_dataset(predictor, *data)
 
 
 def time_lines(dataset: str, seconds: dict[str, Seconds], training: str) -> list[list[str]]:
