@@ -13,9 +13,9 @@ training of the same recipe moves EDNAG's cell on CIFAR-100 by half a point (72.
 `make compare-diffusion-nag` has three.
 
 Expected: EDNAG in less than 0.05 s. Aim: at least 10 times as fast as one cell of DiffusionNAG; with the small
-networks of preset `cpu` it is 5 times, and 40 times where DiffusionNAG picks the best of 16. The paper says 100
-(CIFAR-10), 100 (CIFAR-100), 7 (Aircraft) and 5 times (Pets; of these two no images are at hand) on an RTX
-4090, and 3.43 GPU hours of training on a V100.
+networks of preset `cpu` it is 5 times, and 34 to 45 times where DiffusionNAG picks the best of 16. The paper
+says 100 (CIFAR-10), 100 (CIFAR-100), 7 (Aircraft) and 5 times (Pets; of these two no images are at hand) on an
+RTX 4090, and 3.43 GPU hours of training on a V100.
 """
 
 from __future__ import annotations
