@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -37,6 +38,26 @@ def compare_and_write(
     report.write_results(out / "results.json", made, flat)
     plots.save(plots.progress_by_queries(found), out / "progress.png")
     print(f"written to {out}/: results.json, table.md, progress.png")
+
+
+def write_rows(
+    out: Path, title: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, command: str
+) -> None:
+    """Prints one table, and writes table.md and results.json of it.
+
+    Args:
+        out: output directory.
+        title: of the table.
+        header: of its columns.
+        rows: as they are shown.
+        command: what to say that made it.
+    """
+    report.print_table(title, header, rows)
+    made = report.provenance(command)
+    text = f"## {title}\n\n{report.markdown_table(header, rows)}\n\n{report.provenance_line(made)}"
+    write_atomic(out / "table.md", text)
+    write_atomic(out / "results.json", json.dumps({"made": made, "header": header, "rows": rows}, indent=1))
+    print(f"written to {out}/: results.json, table.md")
 
 
 def write_tables(

@@ -1,7 +1,7 @@
 """EDNAG and DiffusionNAG at equal queries, with one predictor: NAS-Bench-201, one data set left out at a time.
 
-Command: `make compare-diffusion-nag`; about a quarter of an hour on 2 cores, and as much to train predictors that
-`make generate-nb201` has not left beside. It goes on where it was interrupted.
+Command: `make compare-diffusion-nag`; about a quarter of an hour on 2 cores, and as much to train predictors
+that `make generate-nb201` has not left. It goes on where it was interrupted.
 
 The first three methods have the same predictor, which has not seen the data set, generate without a query, and
 ask about their cells in the predictor's order; no query changes what comes later. EDNAG asks about the best of

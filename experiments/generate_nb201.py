@@ -23,6 +23,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from ednag_jax.experiments._comparison import write_rows
 from ednag_jax.experiments._predictors import predictor_without
 from scipy.stats import rankdata
 
@@ -118,12 +119,7 @@ def run(
     title = (
         f"NAS-Bench-201 by a predictor that has not seen the data set, {seeds} seeds; test accuracy, 200 epochs"
     )
-    report.print_table(title, HEADER, rows)
-    made = report.provenance("make generate-nb201")
-    text = f"## {title}\n\n{report.markdown_table(HEADER, rows)}\n\n{report.provenance_line(made)}"
-    write_atomic(out / "table.md", text)
-    write_atomic(out / "results.json", json.dumps({"made": made, "header": HEADER, "rows": rows}, indent=1))
-    print(f"written to {out}/: results.json, table.md")
+    write_rows(out, title, HEADER, rows, command="make generate-nb201")
 
 
 if __name__ == "__main__":

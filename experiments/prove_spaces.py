@@ -14,17 +14,16 @@ the number of parameters does: trust it near CIFAR-10, elsewhere take a proxy (d
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from ednag_jax.experiments._comparison import write_rows
 from ednag_jax.experiments._predictors import SMOKE, SMOKE_BACKBONE
 from jaxtyping import Bool
 
-from ednag_jax import report
 from ednag_jax.config import PredictorConfig
 from ednag_jax.predictor import Predictor, load_predictor, save_predictor, task_quality, train_predictor
 from ednag_jax.predictor.evaluation import rank_correlation
@@ -33,7 +32,7 @@ from ednag_jax.predictor.recipe import BLIND, LEFT_OUT, TRAINING
 from ednag_jax.predictor.tables import space_table
 from ednag_jax.proxies.fitness import COUNTS
 from ednag_jax.spaces import SPACES
-from ednag_jax.storage import require_writable, write_atomic
+from ednag_jax.storage import require_writable
 
 HEADER = ("space", "left out", "tasks asked about", "predictor", *COUNTS)
 SHARE, FIFTH = 0.2, "a fifth of the architectures"
@@ -108,12 +107,7 @@ def run(*, out: Path = Path("results/prove_spaces"), data_dir: Path | None = Non
             rows.append(row(space, table, part, predictor))
             print(f"{' '.join(rows[-1][:2])}: {rows[-1][3]}", flush=True)
     title = "Spearman's rank correlation on what was left out"
-    report.print_table(title, HEADER, rows)
-    made = report.provenance("make prove-spaces")
-    text = f"## {title}\n\n{report.markdown_table(HEADER, rows)}\n\n{report.provenance_line(made)}"
-    write_atomic(out / "table.md", text)
-    write_atomic(out / "results.json", json.dumps({"made": made, "header": HEADER, "rows": rows}, indent=1))
-    print(f"written to {out}/: results.json, table.md")
+    write_rows(out, title, HEADER, rows, command="make prove-spaces")
 
 
 if __name__ == "__main__":
