@@ -98,7 +98,7 @@ generate-nb201: install  ## Architectures for CIFAR-10 and -100 without a query;
 	$(BIN)/python experiments/generate_nb201.py --out $(OUT)/generate_nb201
 	$(BIN)/python docs/collect_results.py $(OUT)
 
-prove-spaces: install  ## The same of DARTS and TransNAS-Bench-101 micro; a quarter of an hour, goes on where it stopped.
+prove-spaces: install  ## The same of DARTS and TransNAS-Bench-101 micro; ten minutes, goes on where it stopped.
 	$(BIN)/python experiments/prove_spaces.py --out $(OUT)/prove_spaces
 	$(BIN)/python docs/collect_results.py $(OUT)
 

@@ -41,8 +41,9 @@ INTRODUCTION = """# Results
 
 Written by `make reproduce`, `make compare`, `make compare-diffusion-nag`, `make compare-noisy`,
 `make compare-objectives`, `make ablate`, `make prove-predictor`, `make prove-spaces`, `make generate-nb201`,
-`make generate-digits` and `make bbob` from the tables of the experiments; every seed is counted, budgets are
-distinct architectures queried, and each part says what its numbers can and cannot be compared with.
+`make generate-digits`, `make bbob` and `experiments/sweep_continuous.py` from the tables of the experiments;
+every seed is counted, budgets are distinct architectures queried, and each part says what its numbers can and
+cannot be compared with.
 """
 HEADING = "\n## "
 

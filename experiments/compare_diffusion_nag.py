@@ -35,7 +35,7 @@ from ednag_jax.compare import BASELINES, Method, Part, search_parts
 from ednag_jax.config import DiffusionNAGConfig, PredictedConfig, SamplingConfig, ScorePreset
 from ednag_jax.report import plus_minus, summarise
 from ednag_jax.score import Generator, carrying, make_generator
-from ednag_jax.storage import require_writable
+from ednag_jax.storage import digest, require_writable
 from ednag_jax.strategies.ednag_predicted import best_expected
 
 BUDGETS, TRAININGS, SEEDS, FIRST = (1, 10, 30), 3, 10, 10
@@ -99,7 +99,10 @@ def searched(
         method.label: Part(benchmark, method, queries)
         for method in methods(generator, queries, table.space.size, sampling)
     }
-    return search_parts(parts, seeds=range(training * seeds, (training + 1) * seeds), folder=folder)
+    # Another generator has other parts: the table alone would not tell them apart.
+    made_by = digest(*(np.asarray(leaf) for leaf in jax.tree.leaves(generator)))
+    seeds_here = range(training * seeds, (training + 1) * seeds)
+    return search_parts(parts, seeds=seeds_here, folder=folder / made_by[:12])
 
 
 def run(

@@ -173,8 +173,10 @@ def test_failed_evaluations_rank_last_are_counted_and_the_search_goes_on(benchma
 
 
 def test_it_asks_about_each_cell_once_the_best_predicted_first(found, generator):
-    evaluation = flatten_trace(found[1])
+    evaluation, generated = flatten_trace(found[1]), np.asarray(found[0].generated)
     for seed in range(SEEDS):
+        # The last of 8 questions are past the last of 6 cells.
+        np.testing.assert_array_equal(evaluation.phenotype[seed], generated[seed][[0, 1, 2, 3, 4, 5, 5, 5]])
         log = query_log(evaluation, seed)
         assert len(log.accuracy) <= CONFIG.num_samples  # the last of 8 questions repeats one
         said = np.asarray(generator.predicted(jnp.asarray(log.phenotype)))

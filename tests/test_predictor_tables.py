@@ -125,6 +125,7 @@ def test_of_darts_two_groups_are_learnt_from_and_any_can_be_left_out(data_dir):
     cheap = {"backbone": "untrained", "directory": data_dir}
     assert set(learning_table("darts", **cheap).groups) == {"darts/cifar10", "darts/svhn"}
     assert set(learning_table("darts", without=["darts/svhn"], **cheap).groups) == {"darts/cifar10"}
+    assert make_predictor("darts", training=ONCE, **cheap).config.blind
 
 
 @pytest.mark.slow

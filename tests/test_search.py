@@ -52,6 +52,7 @@ def test_any_range_of_seeds_gives_the_same_seeds(bumpy, result):
     assert part.best_arch == result.best_arch[2:5]
     np.testing.assert_array_equal(part.queries, result.queries[2:5])
     other = ed.search("ednag", bumpy, seeds=6, config=FAST, root=1)
+    assert (result.root, other.root) == (0, 1)
     assert other.best_arch != result.best_arch or not np.array_equal(other.queries, result.queries)
 
 

@@ -31,7 +31,7 @@ def best_expected(key: KeyArray, generator: Generator, config: PredictedConfig) 
     strategy = remembering(EDNAG)
     state, _ = evolve(key, generator.target, problem=predicted, config=config.denoising, strategy=strategy)
     told = jnp.where(jnp.isnan(state.told), -jnp.inf, state.told)
-    expected, index = jax.lax.top_k(told, config.num_samples)
+    expected, index = jax.lax.top_k(told, min(config.num_samples, space.size))
     return space.from_index(jnp.where(jnp.isfinite(expected), index, index[0]))
 
 
