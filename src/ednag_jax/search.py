@@ -12,17 +12,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from ednag_jax.benchmarks import Benchmark
 from ednag_jax.benchmarks.base import TRUE_COLUMN
+from ednag_jax.choice import Choose, chooser
 from ednag_jax.config import check_choice, check_range
 from ednag_jax.diagnostics import step_diagnostics
 from ednag_jax.evolve import seed_keys
 from ednag_jax.feasibility import is_feasible
 from ednag_jax.many_seeds import run_timed
 from ednag_jax.objectives import ACCURACY, Goal, checked_goal, front_outcome, goal_optimum, posed
-from ednag_jax.queries import QueryLog, best_so_far, failures, flatten_trace, incumbents, query_log
+from ednag_jax.queries import QueryLog, best_so_far, failures, flatten_trace, query_log
 from ednag_jax.result import Result
 from ednag_jax.resume import EVERY, Chunks, Report
 from ednag_jax.strategies import METHODS
@@ -91,6 +92,7 @@ def search(
     problem, params = posed(benchmark, goal)
     chunks = None if checkpoint is None else Chunks(Path(checkpoint), every, report)
     trace, *seconds = run_timed(keys, params, problem=problem, config=config, strategy=method, chunks=chunks)
+    choose = chooser(method, benchmark.space, config, is_noisy=benchmark.is_noisy)
     return Result(
         strategy=strategy,
         benchmark={**describe(benchmark), "optimum": goal_optimum(benchmark, goal)},
@@ -103,7 +105,7 @@ def search(
         objectives=list(goal.objectives),
         constraints=goal.constraints,
         root=root,
-        **_outcome(trace, benchmark, goal, queries),
+        **_outcome(trace, benchmark, goal, queries, choose),
     )
 
 
@@ -140,12 +142,16 @@ def environment() -> dict[str, str]:
     return {**versions, "python": platform.python_version(), "device": device}
 
 
-def _outcome(trace: Trace, benchmark: Benchmark, goal: Goal, budget: int | None) -> dict[str, Any]:
+def _outcome(
+    trace: Trace, benchmark: Benchmark, goal: Goal, budget: int | None, choose: Choose
+) -> dict[str, Any]:
     """Returns the fields of a Result that are read off a trace."""
     evaluation = flatten_trace(trace)
     logs = [query_log(evaluation, seed, budget) for seed in range(len(evaluation.queried))]
     length = budget or max(len(log.accuracy) for log in logs)
-    best = [_best_query(log) for log in logs]
+    _check_met(logs)
+    rows = choose(logs, length)
+    best = [_final_query(log, int(row)) for log, row in zip(logs, rows[:, -1], strict=True)]
     archs = np.stack([phenotype for phenotype, _ in best])
     said = np.array([accuracy for _, accuracy in best])
     test = None
@@ -154,7 +160,7 @@ def _outcome(trace: Trace, benchmark: Benchmark, goal: Goal, budget: int | None)
     invalid, failed = failures(evaluation)
     curve = np.stack([best_so_far(log.accuracy, length) for log in logs])
     if benchmark.is_noisy:
-        curve = np.where(np.isnan(curve), np.nan, _true_curve(logs, benchmark, length))
+        curve = np.where(np.isnan(curve), np.nan, _true_curve(logs, rows, benchmark))
     return {
         "best_accuracy": curve[:, -1] if benchmark.is_noisy else said,
         "observed_accuracy": said if benchmark.is_noisy else None,
@@ -169,25 +175,28 @@ def _outcome(trace: Trace, benchmark: Benchmark, goal: Goal, budget: int | None)
     }
 
 
-def _true_curve(logs: Sequence[QueryLog], benchmark: Benchmark, length: int) -> Float[np.ndarray, "s q"]:
-    """Returns the true value, after 1 .. length queries, of each seed's best query by what it was told."""
-    archs = np.stack([log.phenotype[incumbents(log.accuracy, length)] for log in logs])
+def _true_curve(
+    logs: Sequence[QueryLog], rows: Int[np.ndarray, "s q"], benchmark: Benchmark
+) -> Float[np.ndarray, "s q"]:
+    """Returns the true value of the query that each seed would end with after 1 .. q queries."""
+    archs = np.stack([log.phenotype[row] for log, row in zip(logs, rows, strict=True)])
     true = benchmark.lookup(jnp.asarray(archs.reshape(-1, archs.shape[-1])), TRUE_COLUMN)
     return np.asarray(true, np.float64).reshape(archs.shape[:2])
 
 
-def _best_query(log: QueryLog) -> tuple[np.ndarray, float]:
-    """Returns the phenotype and accuracy of a seed's best query; the first of equals.
-
-    Where none is within the constraints: of the one nearest to them, with accuracy NaN.
-
-    Raises:
-        ValueError: the seed met no valid architecture at all.
-    """
-    if not len(log.accuracy):
+def _check_met(logs: Sequence[QueryLog]) -> None:
+    """Raises ValueError where a seed met no valid architecture at all."""
+    if not all(len(log.accuracy) for log in logs):
         raise ValueError(
             "a seed met no valid architecture; raise num_steps or population_size, or use the compact encoding"
         )
-    broken = np.where(is_feasible(log.fitness), -np.inf, log.fitness)
-    row = int(np.argmax(np.where(np.isnan(log.accuracy), broken, log.accuracy)))
+
+
+def _final_query(log: QueryLog, row: int) -> tuple[np.ndarray, float]:
+    """Returns the phenotype and accuracy of the query that a seed ends with.
+
+    Where none is within the constraints: of the one nearest to them, with accuracy NaN.
+    """
+    if np.isnan(log.accuracy[row]):
+        row = int(np.argmax(np.where(is_feasible(log.fitness), -np.inf, log.fitness)))
     return log.phenotype[row], float(log.accuracy[row])

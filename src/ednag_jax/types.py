@@ -114,3 +114,6 @@ class Strategy(NamedTuple):
     step: Callable[..., tuple[Any, StepInfo]]
     several_objectives: bool = False
     """Whether it heeds `Evaluation.cost`, or asks without looking; else accuracy is all it searches for."""
+    recommend: Callable[..., Int[Array, " q"]] | None = None
+    """`recommend(phenotype, fitness, *, space, config)`: from one seed's queries [q e] and what a noisy oracle
+    told of them [q], the row that it would end with after each; None ends with the best told."""

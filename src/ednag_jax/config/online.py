@@ -25,6 +25,8 @@ class OnlineConfig(StepsConfig):
     """False leaves the denoised proposals out, for ablations."""
     predictor: bool = static(True)
     """False queries a random one of the proposals, for ablations."""
+    predicted_choice: bool = static(True)
+    """Under a noisy oracle, end with the query that the predictor expects most of, not with the best told."""
     population_size: int = static(32)
     """Samples that are denoised for each query."""
     num_denoising: int = static(4)
@@ -44,13 +46,13 @@ class OnlineConfig(StepsConfig):
     """Share of DDIM's noise drawn anew, in [0, 1]."""
     temperature: Swept = 0.1
     """Of the ranks that weight the archive in (8), above 0; smaller is greedier."""
-    coarse_share: Swept = 0.5
-    """Of the predictor's variance that is explained by coarse traits, in [0, 1]."""
-    coarse_rate: Swept = 2.0
-    """How fast similarity falls with dissimilarity in coarse traits."""
-    fine_rate: Swept = 2.0
-    """The same in fine traits."""
-    explore_every: Swept = 3
+    rough_share: Swept = 1 / 3
+    """Of the predictor's variance that rough traits explain, in [0, 1]."""
+    coarse_share: Swept = 1 / 3
+    """The same of coarse traits; fine ones explain the rest."""
+    rate: Swept = 2.0
+    """How fast similarity falls with dissimilarity in traits."""
+    explore_every: Swept = 6
     """One query in so many goes to the greatest upper bound, the others to expected improvement."""
     explore_width: Swept = 1.0
     """Standard deviations from the mean up to that bound."""
@@ -73,7 +75,7 @@ class OnlineConfig(StepsConfig):
             raise ValueError("noise_levels must name at least one variance, got none; take (0.05,)")
         for level in self.noise_levels:
             check_range("noise_levels", level, 1e-6)
-        for share in ("noise_scale", "coarse_share"):
+        for share in ("noise_scale", "rough_share", "coarse_share"):
             check_range(share, getattr(self, share), 0, 1)
 
     @property

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from ednag_jax.spaces.base import SearchSpace, drawn_at_once, hash_fields
+from ednag_jax.spaces.traits import Traits, counts
 from ednag_jax.types import HostPhenotype, KeyArray
 
 OPS = (
@@ -171,6 +172,17 @@ class Darts(SearchSpace):
             jnp.stack(jnp.broadcast_arrays(new_source, op), axis=-1),
         ]
         return self.canonical(jnp.concatenate(changed).reshape(-1, self.num_fields).astype(jnp.int32))
+
+    def traits(self, phenotype: Int[Array, "*b e"]) -> Traits:
+        """Returns each cell's ops counted; the same, those on edges from its inputs apart; and every edge."""
+        source, op = edges(phenotype)
+        present, is_inner = jnp.ones(op.shape, bool), source >= NUM_INPUTS
+        rough = counts(op, len(OPS), present)
+        coarse = counts(op + len(OPS) * is_inner, 2 * len(OPS), present)
+        rough, coarse = (
+            part.reshape(*phenotype.shape[:-1], -1) / jnp.sqrt(len(CELLS)) for part in (rough, coarse)
+        )
+        return Traits(rough, coarse, super().traits(phenotype).fine)
 
     def to_str(self, phenotype: HostPhenotype) -> str:
         """Returns the literature's text, `Genotype(normal=[('sep_conv_3x3', 0), ...], normal_concat=..., ...)`.

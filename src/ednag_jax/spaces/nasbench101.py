@@ -25,9 +25,12 @@ from ednag_jax.spaces.nasbench101_graph import (
     unpack_edges,
 )
 from ednag_jax.spaces.nasbench101_text import OPS, read_module, write_module
+from ednag_jax.spaces.traits import Traits, counts
 from ednag_jax.types import HostPhenotype, KeyArray
 
 NUM_EDGES = len(EDGES)
+SOURCE, TARGET = np.array(EDGES).T
+"""Edge -> the vertices that it joins."""
 FIELDS = CategoricalSpace("nasbench101 fields", choices=(2,) * NUM_EDGES + (len(OPS),) * NUM_INTERIOR)
 """What a phenotype's fields can be, whatever module they make: an edge or none 21 times, then 5 ops."""
 NUM_CANDIDATES = 32
@@ -129,6 +132,19 @@ class NasBench101(SearchSpace):
     def neighbours(self, phenotype: Int[Array, " e"]) -> Int[Array, "31 e"]:
         """Returns all phenotypes one edit away: 21 flipped edges, 10 changed ops; not all need be valid."""
         return FIELDS.neighbours(phenotype)
+
+    def traits(self, phenotype: Int[Array, "*b e"]) -> Traits:
+        """Returns how many edges of the pruned module lead from each op to each other, for all descriptions.
+
+        So isomorphic modules agree, and what is on no path does not count.
+        """
+        present = unpack_edges(prune(pack_edges(phenotype[..., :NUM_EDGES]))) == 1
+        outer = jnp.full((*phenotype.shape[:-1], 1), len(OPS))
+        label = jnp.concatenate([outer, phenotype[..., NUM_EDGES:], outer], axis=-1)
+        ends = label[..., SOURCE] * (len(OPS) + 1) + label[..., TARGET]
+        # Of the 21 places of edges a module fills 9 at most.
+        pairs = counts(ends, (len(OPS) + 1) ** 2, present) * jnp.sqrt(NUM_EDGES / MAX_EDGES)
+        return Traits(pairs, pairs, pairs)
 
     def to_str(self, phenotype: HostPhenotype) -> str:
         """Returns the pruned module as JSON of the official ModelSpec's arguments; equal modules print equal.

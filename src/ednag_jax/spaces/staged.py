@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from ednag_jax.spaces.base import SearchSpace, drawn_at_once, hash_fields
 from ednag_jax.spaces.categorical import CategoricalSpace
+from ednag_jax.spaces.traits import Traits, categories, counts, joined
 from ednag_jax.types import HostPhenotype, KeyArray
 
 
@@ -120,6 +121,22 @@ class StagedSpace(SearchSpace):
         slot = jnp.arange(self.depth_range[1])
         exists = slot < self.depths(phenotype)[..., None]
         return exists.reshape(*phenotype.shape[:-1], self.num_blocks)
+
+    def traits(self, phenotype: Int[Array, "*b e"]) -> Traits:
+        """Returns how many blocks have which value, in the network and then in each stage; and every field.
+
+        All three tell the fields of the whole network.
+        """
+        whole = [categories(phenotype[..., i : i + 1], len(c.values)) for i, c in enumerate(self.whole)]
+        rough, coarse = list(whole), list(whole)
+        exists = self.block_exists(phenotype)
+        for index, choice in enumerate(self.block):
+            blocks, number = self.block_field(phenotype, index), len(choice.values)
+            stages = (*phenotype.shape[:-1], self.num_stages, -1)
+            each = counts(blocks.reshape(stages), number, exists.reshape(stages)) / jnp.sqrt(self.num_stages)
+            rough.append(counts(blocks, number, exists))
+            coarse.append(each.reshape(*phenotype.shape[:-1], -1))
+        return Traits(joined(rough), joined(coarse), super().traits(phenotype).fine)
 
     @drawn_at_once
     def random(self, key: KeyArray, num: int) -> Int[Array, "n e"]:

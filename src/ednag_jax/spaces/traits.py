@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 NONE, SKIP, CONV_1X1, CONV_3X3 = range(4)
 """Op ids that cells of NAS-Bench-201 and TransNAS-Bench-101 micro have in common."""
@@ -16,8 +16,10 @@ PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))
 
 
 class Traits(NamedTuple):
-    """Two descriptions of architectures; half a squared distance in either is a dissimilarity, 0 to about 1."""
+    """Three descriptions of architectures; half a squared distance in each is a dissimilarity of order 1."""
 
+    rough: Float[Array, "*b r"]
+    """Tells how much there is of everything."""
     coarse: Float[Array, "*b c"]
     """Tells what kind of architecture it is."""
     fine: Float[Array, "*b f"]
@@ -30,6 +32,15 @@ def categories(values: Int[Array, "*b n"], number: int) -> Float[Array, "*b f"]:
     return columns.reshape(*values.shape[:-1], -1)
 
 
+def counts(values: Int[Array, "*b n"], number: int, present: Bool[Array, "*b n"]) -> Float[Array, "*b f"]:
+    """Returns how often each of `number` values is present, divided by sqrt(2 n).
+
+    So half a squared distance is 1 where about half of the n places turn from one value to another.
+    """
+    marks = jax.nn.one_hot(values, number) * present[..., None]
+    return jnp.sum(marks, axis=-2) / jnp.sqrt(2.0 * values.shape[-1])
+
+
 def joined(parts: Sequence[Float[Array, "*b _"]]) -> Float[Array, "*b f"]:
     """Returns columns whose half squared distance is the mean of that of the parts."""
     return jnp.concatenate(parts, axis=-1) / jnp.sqrt(len(parts))
@@ -38,11 +49,23 @@ def joined(parts: Sequence[Float[Array, "*b _"]]) -> Float[Array, "*b f"]:
 def cell_traits(ops: Int[Array, "*b 6"], num_ops: int) -> Traits:
     """Returns the traits of cells of 4 nodes whose edges are in the order (0,1) (0,2) (1,2) (0,3) (1,3) (2,3).
 
-    Coarse: what the four paths from input to output compute, in any order, with the two convolutions as one
-    kind: isomorphic cells agree. Fine: the same with the convolutions told apart, and the six ops.
+    Rough: how often each op comes on edges that lie on a path without `none`. Coarse: what the four paths from
+    input to output compute, in any order, with the two convolutions as one kind: isomorphic cells agree. Fine:
+    the same with the convolutions told apart, and the six ops.
     """
     kinds = jnp.where(ops == CONV_3X3, CONV_1X1, ops)
-    return Traits(_computed(kinds, num_ops), joined([categories(ops, num_ops), _computed(ops, num_ops)]))
+    fine = joined([categories(ops, num_ops), _computed(ops, num_ops)])
+    return Traits(counts(ops, num_ops, _on_a_path(ops)), _computed(kinds, num_ops), fine)
+
+
+def _on_a_path(ops: Int[Array, "*b 6"]) -> Bool[Array, "*b 6"]:
+    """Returns which edges lie on a path from input to output that no `none` breaks."""
+    whole = [jnp.all(ops[..., path] != NONE, axis=-1) for path in PATHS]
+    on_one = [
+        jnp.any(jnp.stack([there for path, there in zip(PATHS, whole, strict=True) if edge in path]), axis=0)
+        for edge in range(ops.shape[-1])
+    ]
+    return jnp.stack(on_one, axis=-1)
 
 
 def _computed(ops: Int[Array, "*b 6"], num_ops: int) -> Float[Array, "*b f"]:

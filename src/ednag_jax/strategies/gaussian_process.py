@@ -18,20 +18,22 @@ FAR = -5.0
 
 
 class Kernel(NamedTuple):
-    """The covariance of two architectures: a rough part and a fine one, each falling with dissimilarity.
+    """The covariance of two architectures: a part for each kind of traits, falling with dissimilarity in them.
 
-    k(a, b) = share exp(-coarse_rate D_coarse) + (1 - share) exp(-fine_rate D_fine), D = |a - b|^2 / 2.
+    k(a, b) = sum over the kinds of share exp(-rate D), D = |a - b|^2 / 2; fine traits have what is left of 1.
     """
 
-    share: Scalar
-    coarse_rate: Scalar
-    fine_rate: Scalar
+    rough_share: Scalar
+    coarse_share: Scalar
+    rate: Scalar
 
     def __call__(self, a: Traits, b: Traits) -> Float[Array, "n m"]:
         """Returns the covariances of n architectures with m; of one with itself 1."""
-        coarse = jnp.exp(-self.coarse_rate * half_squared_distance(a.coarse, b.coarse))
-        fine = jnp.exp(-self.fine_rate * half_squared_distance(a.fine, b.fine))
-        return self.share * coarse + (1 - self.share) * fine
+        rough, coarse, fine = (
+            jnp.exp(-self.rate * half_squared_distance(x, y)) for x, y in zip(a, b, strict=True)
+        )
+        fine_share = 1 - self.rough_share - self.coarse_share
+        return self.rough_share * rough + self.coarse_share * coarse + fine_share * fine
 
 
 def half_squared_distance(a: Float[Array, "n f"], b: Float[Array, "m f"]) -> Float[Array, "n m"]:
