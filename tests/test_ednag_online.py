@@ -1,7 +1,6 @@
 """EDNAG with an online predictor: what it proposes, and that it finds the best with few queries."""
 
 import dataclasses
-import itertools
 
 import jax
 import jax.numpy as jnp
@@ -9,10 +8,15 @@ import numpy as np
 import pytest
 
 import ednag_jax as ed
-from ednag_jax.spaces.traits import PATHS, _computed, cell_traits
-from ednag_jax.strategies.ednag_online import EDNAG_ONLINE, Fit, _observe, acquisition, propose
+from ednag_jax.strategies.ednag_online import (
+    EDNAG_ONLINE,
+    Fit,
+    _observe,
+    acquisition,
+    propose,
+    recommend,
+)
 from ednag_jax.strategies.gaussian_process import (
-    half_squared_distance,
     log_evidence,
     log_expected_improvement,
     normal_scores,
@@ -143,61 +147,6 @@ def test_without_its_predictor_it_finds_less_but_repeats_no_query():
     assert (blind.queries >= 31).all()
 
 
-def dissimilarity(first, second):
-    ops = jnp.array([first, second])
-    coarse, fine = cell_traits(ops, 5)
-    return float(half_squared_distance(coarse, coarse)[0, 1]), float(half_squared_distance(fine, fine)[0, 1])
-
-
-def test_traits_compare_what_paths_compute_and_fields():
-    cell = [3, 3, 3, 1, 3, 3]
-    assert dissimilarity(cell, cell) == pytest.approx((0, 0), abs=1e-6)
-    # One convolution for the other on edge (0, 3): the same kinds; one of 4 paths, and one of 6 ops.
-    coarse, fine = dissimilarity([3, 3, 3, 2, 3, 3], [3, 3, 3, 3, 3, 3])
-    assert coarse == pytest.approx(0, abs=1e-6)
-    assert fine == pytest.approx((1 / 6 + 1 / 4) / 2, abs=1e-6)
-    # Pooling there is another kind.
-    assert dissimilarity([3, 3, 3, 4, 3, 3], [3, 3, 3, 3, 3, 3])[0] == pytest.approx(1 / 4, abs=1e-6)
-    # Edge (1, 2) leads nowhere where (2, 3) is none: nothing else is computed.
-    coarse, fine = dissimilarity([3, 3, 1, 1, 3, 0], [3, 3, 4, 1, 3, 0])
-    assert coarse == pytest.approx(0, abs=1e-6)
-    assert fine == pytest.approx(1 / 6 / 2, abs=1e-6)
-
-
-def test_isomorphic_cells_and_skips_on_the_way_compute_the_same():
-    # Nodes 1 and 2 exchanged, no edge between them: the branches change places.
-    coarse, fine = dissimilarity([3, 4, 0, 1, 2, 3], [4, 3, 0, 1, 3, 2])
-    assert coarse == pytest.approx(0, abs=1e-6)
-    assert fine == pytest.approx(4 / 6 / 2, abs=1e-6)
-    # conv - skip is skip - conv is conv; skip - skip is the identity.
-    assert dissimilarity([3, 0, 0, 1, 1, 0], [1, 0, 0, 3, 1, 0])[0] == pytest.approx(0, abs=1e-6)
-
-
-def test_every_sequence_of_a_path_has_a_number_of_its_own():
-    cells = jnp.array(list(itertools.product(range(5), repeat=3)))
-    ops = jnp.zeros((len(cells), 6), jnp.int32).at[:, jnp.array(PATHS[3])].set(cells)
-    seen = {}
-    for cell, traits in zip(cells.tolist(), np.asarray(_computed(ops, 5)), strict=True):
-        sequence = None if 0 in cell else tuple(op for op in cell if op != 1)
-        seen.setdefault(sequence, set()).add(traits.tobytes())
-    assert len(seen) == 1 + 40
-    assert all(len(traits) == 1 for traits in seen.values())
-    assert len(set.union(*seen.values())) == len(seen)
-
-
-@pytest.mark.parametrize("name", sorted(ed.SPACES))
-def test_traits_of_every_space_are_dissimilarities_of_order_one(name):
-    space = ed.SPACES[name]
-
-    @jax.jit
-    def distances(phenotype):
-        return [half_squared_distance(numbers, numbers) for numbers in space.traits(phenotype)]
-
-    for distance in map(np.asarray, distances(space.random(jax.random.key(0), 32))):
-        np.testing.assert_allclose(np.diag(distance), 0, atol=1e-5)
-        assert 0.1 < distance[np.triu_indices(32, 1)].mean() < 2
-
-
 @pytest.mark.slow
 @pytest.mark.optimised
 def test_it_needs_few_queries_on_nasbench201():
@@ -225,3 +174,39 @@ def test_given_architectures_are_queried_first_and_in_their_order(bumpy):
     ):
         with pytest.raises(ValueError, match=said):
             ed.OnlineConfig(num_initial=3, first=wrong)
+
+
+def plain_recommendations(phenotype, told, config):
+    """Plain NumPy: a process fitted anew after every query, at each level of noise."""
+    traits = [np.asarray(numbers, np.float64) for numbers in SPACE.traits(jnp.asarray(phenotype))]
+    shares = (config.rough_share, config.coarse_share, 1 - config.rough_share - config.coarse_share)
+    covariance = sum(
+        share * np.exp(-config.rate * np.sum((numbers[:, None] - numbers) ** 2, axis=-1) / 2)
+        for share, numbers in zip(shares, traits, strict=True)
+    )
+    rows = []
+    for used in range(1, len(told) + 1):
+        target = np.asarray(normal_scores(jnp.asarray(told[:used]), jnp.ones(used, bool)), np.float64)
+        evidence, expected = [], []
+        for level in config.noise_levels:
+            noisy = covariance[:used, :used] + level * np.eye(used)
+            weights = np.linalg.solve(noisy, target)
+            evidence.append(-(target @ weights + np.linalg.slogdet(noisy)[1]) / 2)
+            expected.append(covariance[:used, :used] @ weights)
+        shares_of = np.exp(np.array(evidence) - max(evidence))
+        mean = shares_of @ np.array(expected) / shares_of.sum()
+        rows.append(np.argmax(np.where(np.isfinite(told[:used]), mean, -np.inf)))
+    return rows
+
+
+def test_recommended_is_what_the_process_expects_most_of():
+    config = ed.OnlineConfig(noise_levels=(0.02, 0.4, 2.0))
+    phenotype = SPACE.random(jax.random.key(0), 40)
+    told = np.array(jnp.sum(phenotype == 3, axis=-1) + 3 * jax.random.normal(jax.random.key(1), (40,)))
+    told[[3, 20]] = -np.inf  # failed
+    rows = recommend(phenotype, jnp.asarray(told), space=SPACE, config=config)
+    assert rows.tolist() == plain_recommendations(phenotype, told, config)
+    best_told = np.array([np.argmax(told[: used + 1]) for used in range(40)])
+    assert (rows != best_told).any()
+    plain = dataclasses.replace(config, predicted_choice=False)
+    np.testing.assert_array_equal(recommend(phenotype, jnp.asarray(told), space=SPACE, config=plain), best_told)

@@ -46,6 +46,7 @@ LAYERS = [
     "resume",
     "many_seeds",
     "strategies",
+    "choice",
     "result",
     "objectives",
     "search",

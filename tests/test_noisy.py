@@ -1,5 +1,6 @@
 """Noisy oracles: one training of each architecture, drawn once a run; results judged by the truth."""
 
+import dataclasses
 import json
 from itertools import pairwise
 
@@ -110,6 +111,23 @@ def test_result_is_the_true_accuracy_of_the_incumbent(noisy, trainings, name):
     assert result.observed_accuracy.mean() > result.best_accuracy.mean()
     assert result.benchmark["optimum"] == pytest.approx(mean.max())
     assert result.share_at_optimum() < 1
+
+
+@pytest.mark.slow
+def test_a_strategy_that_recommends_is_judged_by_what_it_recommends(noisy, trainings):
+    """Not by the best told, which noise makes worse here; and what it asks is the same."""
+    config = ed.OnlineConfig.for_budget(40, SPACE.size)
+    told = ed.search(
+        "ednag_online", noisy, seeds=40, config=dataclasses.replace(config, predicted_choice=False)
+    )
+    result = ed.search("ednag_online", noisy, seeds=40, config=config)
+    np.testing.assert_array_equal(result.queries, told.queries)
+    assert (result.observed_accuracy <= told.observed_accuracy).all()
+    assert (result.observed_accuracy < told.observed_accuracy).any()
+    for arch, true, said in zip(result.best_arch, result.best_accuracy, result.observed_accuracy, strict=True):
+        row = int(SPACE.arch_index(SPACE.from_str(arch)))
+        assert true == pytest.approx(np.nanmean(trainings[row]), rel=1e-6)
+        assert said in trainings[row]
 
 
 @pytest.mark.slow

@@ -35,7 +35,7 @@ def categories(values: Int[Array, "*b n"], number: int) -> Float[Array, "*b f"]:
 def counts(values: Int[Array, "*b n"], number: int, present: Bool[Array, "*b n"]) -> Float[Array, "*b f"]:
     """Returns how often each of `number` values is present, divided by sqrt(2 n).
 
-    So half a squared distance is 1 where about half of the n places turn from one value to another.
+    Half a squared distance is then k^2 / 2 n where k of the n places turn from one value to one other.
     """
     marks = jax.nn.one_hot(values, number) * present[..., None]
     return jnp.sum(marks, axis=-2) / jnp.sqrt(2.0 * values.shape[-1])
