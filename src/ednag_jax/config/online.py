@@ -52,7 +52,7 @@ class OnlineConfig(StepsConfig):
     """The same of coarse traits; fine ones explain the rest."""
     rate: Swept = 2.0
     """How fast similarity falls with dissimilarity in traits."""
-    explore_every: Swept = 6
+    explore_every: Swept = 3
     """One query in so many goes to the greatest upper bound, the others to expected improvement."""
     explore_width: Swept = 1.0
     """Standard deviations from the mean up to that bound."""
