@@ -64,13 +64,13 @@ def changes(strategy: str, queries: int) -> dict[str, dict[str, Any]]:
         "predictor off": {"predictor": False},
         "denoising off, mutants instead": {"denoising": False, "num_mutants": config.num_mutants + denoised},
         "mutants off": {"num_mutants": 0},
-        "coarse traits off": {"coarse_share": 0.0},
-        "fine traits off": {"coarse_share": 1.0},
+        "rough traits off": {"rough_share": 0.0, "coarse_share": 0.5},
+        "coarse traits off": {"rough_share": 0.5, "coarse_share": 0.0},
+        "fine traits off": {"rough_share": 0.5, "coarse_share": 0.5},
         "exploration off": {"explore_every": 1_000_000},
         "one level of noise": {"noise_levels": (0.05,)},
         **{f"{n} denoising steps": {"num_denoising": n} for n in (1, 2, 8)},
-        **temperatures,
-        **schedules,
+        **{**temperatures, **schedules},
     }
 
 

@@ -39,6 +39,7 @@ TABLES = (
 CHOSEN_ON = {
     ("nasbench201", "cifar10"),
     ("nasbench201", "ImageNet16-120"),
+    ("nasbench101", "cifar10"),
     ("transnas101_micro", "class_object"),
     ("transnas101_micro", "autoencoder"),
     ("transnas101_micro", "room_layout"),

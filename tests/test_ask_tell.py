@@ -1,6 +1,7 @@
 """Asked and told in any order, killed and loaded at any time, a run ends as the same run in one go."""
 
 import json
+import math
 import random
 
 import jax
@@ -203,6 +204,18 @@ def test_a_success_after_a_failure_is_the_best_and_counts_once():
 
 
 @pytest.mark.slow
+def test_recommended_is_the_strategys_choice_and_else_the_best():
+    """Of one kind of architectures that were told about the same, and one of another told a little more."""
+    alike = [f"{a}-{b}-0" for a in (0, 1) for b in (0, 1)]
+    for config, expected in ((ed.OnlineConfig(noise_levels=(1.0,)), alike), (ed.EvolveConfig(), ["2-2-2"])):
+        run = ed.AskTell(ed.CategoricalSpace("mine", choices=(3, 3, 3)), config, jax.random.key(0))
+        assert run.recommended is None
+        run.tell(["0-2-2", "1-2-2", "2-0-2"], [math.nan, 1.0, 1.1])
+        run.tell([*alike, "2-2-2"], [9.0, 9.1, 9.2, 9.3, 9.4])
+        assert run.best.arch == "2-2-2"
+        assert run.recommended.arch in expected
+
+
 def test_late_results_leave_unused_rows_of_an_archive_unused():
     """They repeat the last row that is used, and must not succeed with it."""
     run = new_run("ednag_online")

@@ -21,8 +21,8 @@ from ednag_jax.storage import write_atomic
 
 TEST_MISSING = "test: not available, see ednag data --help"
 NOISY_ORACLE = (
-    "noisy oracle: every method ends with the architecture of which it was told the best, and is judged by "
-    "its true accuracy, the mean of all trainings"
+    "noisy oracle: every method ends with the architecture of which it was told the best (ednag_online: of "
+    "which its predictor expects most), and is judged by its true accuracy, the mean of all trainings"
 )
 
 

@@ -33,8 +33,8 @@ class Result:
     budget: int | None
     """Distinct queries allowed to each seed; None means all that the run made."""
     best_accuracy: Float[np.ndarray, " s"]
-    """Oracle accuracy of the best architecture of each seed; under a noisy oracle the true one of what it
-    praised most, which is what a seed would end with."""
+    """Oracle accuracy of the best architecture of each seed; under a noisy oracle the true one of what a seed
+    would end with: what it praised most, or what the strategy recommends."""
     test_accuracy: Float[np.ndarray, " s"] | None
     """Test accuracy of the same architecture, looked up once; None where not available."""
     best_arch: list[str]
@@ -51,7 +51,7 @@ class Result:
     run_seconds: float
     environment: dict[str, str]
     observed_accuracy: Float[np.ndarray, " s"] | None = None
-    """What a noisy oracle said of the best architecture; None under an oracle that says the truth."""
+    """What a noisy oracle said of that architecture; None under an oracle that says the truth."""
     objectives: list[str] = field(default_factory=lambda: ["accuracy"])
     """`accuracy`, then the costs that were minimised."""
     constraints: dict[str, float] = field(default_factory=dict)

@@ -16,7 +16,7 @@ from ednag_jax.ask_tell import saved
 from ednag_jax.ask_tell.ledger import Ledger, Proposal, Told
 from ednag_jax.ask_tell.naming import Named, number_of, proposal_of, results_of, stacked
 from ednag_jax.ask_tell.replay import UNKNOWN, AnswerLookup, Answers, amended, begin, go_on, no_answers
-from ednag_jax.ask_tell.result import result_of
+from ednag_jax.ask_tell.result import recommended_of, result_of
 from ednag_jax.config import check_range
 from ednag_jax.problem import Problem
 from ednag_jax.queries import packed_ids
@@ -217,6 +217,15 @@ class AskTell:
     def best(self) -> Told | None:
         """The best of those told; None where none succeeded yet."""
         return self._ledger.best()
+
+    @property
+    def recommended(self) -> Told | None:
+        """The one to end with where results are noisy, as those of trainings are; None until one succeeded.
+
+        Of `OnlineConfig` the one that its predictor expects most of, of other settings the best. Compiles
+        anew for each number of results.
+        """
+        return recommended_of(self.told, self.space, self.strategy, self.config) if self.best else None
 
     @property
     def done(self) -> bool:

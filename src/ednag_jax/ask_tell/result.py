@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from ednag_jax.ask_tell.ledger import Told
@@ -50,6 +51,18 @@ def result_of(
         run_seconds=0.0,
         environment=environment(),
     )
+
+
+def recommended_of(told: Sequence[Told], space: SearchSpace, strategy: Strategy, config: Any) -> Told:
+    """Returns the result that a strategy would end with; at least one must have succeeded."""
+    accuracy = np.array([result.accuracy for result in told], np.float32)
+    fitness = np.where(np.isnan(accuracy), -np.inf, accuracy)
+    if strategy.recommend is None:
+        return told[int(np.argmax(fitness))]
+    rows = strategy.recommend(
+        jnp.asarray(stacked(told, space)), jnp.asarray(fitness), space=space, config=config
+    )
+    return told[int(rows[-1])]
 
 
 def _described(space: SearchSpace, table_hash: str) -> dict[str, Any]:
