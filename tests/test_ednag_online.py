@@ -129,6 +129,11 @@ def test_noise_levels_must_be_above_zero(levels):
         ed.OnlineConfig(noise_levels=levels)
 
 
+def test_shares_must_leave_none_below_zero():
+    with pytest.raises(ValueError, match=r"rough_share \+ coarse_share must be in \[0, 1\], got 1.2"):
+        ed.OnlineConfig(rough_share=0.7, coarse_share=0.5)
+
+
 def test_settings_that_propose_nothing_are_refused():
     with pytest.raises(ValueError, match="nothing proposes"):
         ed.OnlineConfig(denoising=False, num_mutants=0, num_random=0)

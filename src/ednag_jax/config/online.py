@@ -77,6 +77,8 @@ class OnlineConfig(StepsConfig):
             check_range("noise_levels", level, 1e-6)
         for share in ("noise_scale", "rough_share", "coarse_share"):
             check_range(share, getattr(self, share), 0, 1)
+        if all(isinstance(share, int | float) for share in (self.rough_share, self.coarse_share)):
+            check_range("rough_share + coarse_share", self.rough_share + self.coarse_share, 0, 1)
 
     @property
     def num_queries(self) -> int:

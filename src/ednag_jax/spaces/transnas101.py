@@ -161,8 +161,8 @@ class TransNas101Macro(SearchSpace):
     def traits(self, phenotype: Int[Array, "*b e"]) -> Traits:
         """Returns what the network is in all, how many of its blocks have which size, and each block.
 
-        Rough: numbers of blocks, doublings and halvings. Coarse: how many blocks have channels doubled, and a
-        resolution halved, how often. Fine: each block, and both at each.
+        Rough: numbers of blocks, doublings and halvings. Coarse: how many blocks come after each number of
+        doublings, and of halvings. Fine: each block, and both numbers at each.
         """
         present, block = phenotype >= 0, jnp.maximum(phenotype, 0)
         doubled, halved = (jnp.cumsum(part, axis=-1) for part in (block % 2, block // 2))
