@@ -46,9 +46,9 @@ class OnlineConfig(StepsConfig):
     """Share of DDIM's noise drawn anew, in [0, 1]."""
     temperature: Swept = 0.1
     """Of the ranks that weight the archive in (8), above 0; smaller is greedier."""
-    rough_share: Swept = 1 / 3
+    rough_share: Swept = 0.45
     """Of the predictor's variance that rough traits explain, in [0, 1]."""
-    coarse_share: Swept = 1 / 3
+    coarse_share: Swept = 0.45
     """The same of coarse traits; fine ones explain the rest."""
     rate: Swept = 2.0
     """How fast similarity falls with dissimilarity in traits."""
