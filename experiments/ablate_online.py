@@ -8,8 +8,7 @@ proposal is queried. Exploration off: always expected improvement.
 
 Expected (seeds 0..99): EDNAG needs selection and mutation (mean delta above 0.7), denoising adds nothing
 beside them. The online method needs its predictor (0.80 at 150 queries); without denoising it loses on two
-tables by 150, with mutants instead too; without rough or coarse traits, or with one noise level, on two or
-three by 75.
+tables by 150, with mutants instead too; without rough or coarse traits or several noise levels, by 75.
 """
 
 from __future__ import annotations
