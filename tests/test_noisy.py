@@ -15,6 +15,7 @@ from ednag_jax import report
 from ednag_jax.benchmarks.noisy_table import NoisyLookup, draw, with_trainings
 from ednag_jax.problem import TableLookup
 from ednag_jax.queries import flatten_trace, packed_ids, query_log
+from ednag_jax.strategies.ednag_online import recommend
 
 SPACE = ed.CategoricalSpace("noisy", choices=(3,) * 4)
 NAN = float("nan")
@@ -124,6 +125,16 @@ def test_a_strategy_that_recommends_is_judged_by_what_it_recommends(noisy, train
     np.testing.assert_array_equal(result.queries, told.queries)
     assert (result.observed_accuracy <= told.observed_accuracy).all()
     assert (result.observed_accuracy < told.observed_accuracy).any()
+    evaluation, mean = trace_of(noisy, "ednag_online"), np.nanmean(trainings, axis=1)
+    for seed in range(SEEDS):
+        log = query_log(evaluation, seed, 40)
+        for asked in (15, len(log.accuracy)):  # as if the run had ended there
+            queries = jnp.asarray(log.phenotype[:asked]), jnp.asarray(log.accuracy[:asked], jnp.float32)
+            row = int(recommend(*queries, space=SPACE, config=config)[-1])
+            expected = mean[int(SPACE.arch_index(jnp.asarray(log.phenotype[row])))]
+            assert result.curve[seed, asked - 1] == pytest.approx(expected, rel=1e-6)
+    longer = ed.search("ednag_online", noisy, seeds=SEEDS, queries=45, config=config)
+    np.testing.assert_array_equal(longer.curve[:, 40:], np.repeat(longer.curve[:, 39:40], 5, axis=1))
     for arch, true, said in zip(result.best_arch, result.best_accuracy, result.observed_accuracy, strict=True):
         row = int(SPACE.arch_index(SPACE.from_str(arch)))
         assert true == pytest.approx(np.nanmean(trainings[row]), rel=1e-6)

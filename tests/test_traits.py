@@ -137,5 +137,6 @@ def test_stacks_tell_totals_and_how_many_blocks_have_which_size():
     assert rough == pytest.approx(0, abs=1e-6)
     # The first block has other channels and another resolution: one of six places turns, in both.
     assert coarse == pytest.approx(1 / 12, abs=1e-6)
-    assert fine > coarse / 2
+    # Blocks differ at two places of six, doublings and halvings at one; joined, and halved.
+    assert fine == pytest.approx((2 / 6 + 1 / 6 + 1 / 6) / 3 / 2, abs=1e-6)
     assert distances(space.traits(stacks[::2]))[0] == pytest.approx(1 / 12, abs=1e-6)  # one block more
