@@ -46,7 +46,7 @@ NOTE = (
 
 def methods(queries: int) -> tuple[Method, ...]:
     """Returns every strategy, and the online one ending with the best told as the others do."""
-    told = dataclasses.replace(ed.OnlineConfig.for_budget(queries, 0), predicted_choice=False)
+    told = dataclasses.replace(ed.OnlineConfig.for_budget(queries, 0), own_share=1.0)
     return (METHODS[0], Method(BEST_TOLD, "ednag_online", told), *METHODS[1:])
 
 

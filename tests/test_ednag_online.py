@@ -71,12 +71,11 @@ def test_rows_not_in_use_draw_no_sample():
 
 @pytest.mark.parametrize("used", range(10, 16))
 def test_queries_take_turns_in_what_they_go_to(used):
-    """Every third to the upper bound; of the others, the even ones to improvement that counts the noise."""
+    """Every third to the upper bound, without the noise; the others to improvement that counts it."""
     config = ed.OnlineConfig(explore_every=3, explore_width=2.0)
     mean, deviation, best = jnp.array([0.0, 1.0, -1.0]), jnp.array([1.0, 0.1, 2.0]), jnp.float32(1.2)
     value = acquisition(mean, deviation, best, jnp.int32(used), noise=jnp.float32(0.3), config=config)
-    spread = jnp.sqrt(deviation**2 + 0.3) if used in (10, 14) else deviation
-    improvement = log_expected_improvement(mean, spread, best)
+    improvement = log_expected_improvement(mean, jnp.sqrt(deviation**2 + 0.3), best)
     expected = [2.0, 1.2, 3.0] if used in (12, 15) else improvement
     np.testing.assert_allclose(value, expected, rtol=1e-6)
 
@@ -129,9 +128,10 @@ def test_noise_levels_must_be_above_zero(levels):
         ed.OnlineConfig(noise_levels=levels)
 
 
-def test_shares_must_leave_none_below_zero():
-    with pytest.raises(ValueError, match=r"rough_share \+ coarse_share must be in \[0, 1\], got 1.2"):
-        ed.OnlineConfig(rough_share=0.7, coarse_share=0.5)
+@pytest.mark.parametrize("name", ["rough_share", "own_share"])
+def test_shares_must_leave_none_below_zero(name):
+    with pytest.raises(ValueError, match=rf"{name} must be in \[0, 1\], got 1.2"):
+        ed.OnlineConfig(**{name: 1.2})
 
 
 def test_settings_that_propose_nothing_are_refused():
@@ -184,7 +184,7 @@ def test_given_architectures_are_queried_first_and_in_their_order(bumpy):
 def plain_recommendations(phenotype, told, config):
     """Plain NumPy: a process fitted anew after every query, at each level of noise."""
     traits = [np.asarray(numbers, np.float64) for numbers in SPACE.traits(jnp.asarray(phenotype))]
-    shares = (config.rough_share, config.coarse_share, 1 - config.rough_share - config.coarse_share)
+    shares = (config.rough_share, 1 - config.rough_share)
     covariance = sum(
         share * np.exp(-config.rate * np.sum((numbers[:, None] - numbers) ** 2, axis=-1) / 2)
         for share, numbers in zip(shares, traits, strict=True)
@@ -200,12 +200,14 @@ def plain_recommendations(phenotype, told, config):
             expected.append(covariance[:used, :used] @ weights)
         shares_of = np.exp(np.array(evidence) - max(evidence))
         mean = shares_of @ np.array(expected) / shares_of.sum()
-        rows.append(np.argmax(np.where(np.isfinite(told[:used]), mean, -np.inf)))
+        believed = mean + config.own_share * (target - mean)
+        rows.append(np.argmax(np.where(np.isfinite(told[:used]), believed, -np.inf)))
     return rows
 
 
-def test_recommended_is_what_the_process_expects_most_of():
-    config = ed.OnlineConfig(noise_levels=(0.02, 0.4, 2.0))
+@pytest.mark.parametrize("own_share", [0.0, 0.1])
+def test_recommended_is_what_the_process_believes_most_of(own_share):
+    config = ed.OnlineConfig(noise_levels=(0.02, 0.4, 2.0), own_share=own_share)
     phenotype = 1 + 2 * jax.random.bernoulli(jax.random.key(0), shape=(40, 6)).astype(jnp.int32)  # all alike
     told = np.array(jnp.sum(phenotype == 3, axis=-1) + 3 * jax.random.normal(jax.random.key(1), (40,)))
     told[[3, 20]] = -np.inf  # failed
@@ -213,5 +215,5 @@ def test_recommended_is_what_the_process_expects_most_of():
     assert rows.tolist() == plain_recommendations(phenotype, told, config)
     best_told = np.array([np.argmax(told[: used + 1]) for used in range(40)])
     assert (rows != best_told).any()
-    plain = dataclasses.replace(config, predicted_choice=False)
+    plain = dataclasses.replace(config, own_share=1.0)
     np.testing.assert_array_equal(recommend(phenotype, jnp.asarray(told), space=SPACE, config=plain), best_told)

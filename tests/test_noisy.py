@@ -118,9 +118,7 @@ def test_result_is_the_true_accuracy_of_the_incumbent(noisy, trainings, name):
 def test_a_strategy_that_recommends_is_judged_by_what_it_recommends(noisy, trainings):
     """Not by the best told, which noise makes worse here; and what it asks is the same."""
     config = ed.OnlineConfig.for_budget(40, SPACE.size)
-    told = ed.search(
-        "ednag_online", noisy, seeds=40, config=dataclasses.replace(config, predicted_choice=False)
-    )
+    told = ed.search("ednag_online", noisy, seeds=40, config=dataclasses.replace(config, own_share=1.0))
     result = ed.search("ednag_online", noisy, seeds=40, config=config)
     np.testing.assert_array_equal(result.queries, told.queries)
     assert (result.observed_accuracy <= told.observed_accuracy).all()

@@ -15,9 +15,9 @@ from ednag_jax.schedules import SCHEDULES
 class OnlineConfig(StepsConfig):
     """Settings of EDNAG with an online predictor; chosen on half of the tables: docs/method.md."""
 
-    num_steps: int = static(290)
+    num_steps: int = static(295)
     """Queries after the first ones, one a step."""
-    num_initial: int = static(10)
+    num_initial: int = static(5)
     """First queries, drawn uniformly."""
     first: Swept = None
     """Architectures [k e] to query in place of the first k of those, such as `generate` gives for images."""
@@ -25,8 +25,6 @@ class OnlineConfig(StepsConfig):
     """False leaves the denoised proposals out, for ablations."""
     predictor: bool = static(True)
     """False queries a random one of the proposals, for ablations."""
-    predicted_choice: bool = static(True)
-    """Under a noisy oracle, end with the query that the predictor expects most of, not with the best told."""
     population_size: int = static(32)
     """Samples that are denoised for each query."""
     num_denoising: int = static(4)
@@ -46,16 +44,19 @@ class OnlineConfig(StepsConfig):
     """Share of DDIM's noise drawn anew, in [0, 1]."""
     temperature: Swept = 0.1
     """Of the ranks that weight the archive in (8), above 0; smaller is greedier."""
-    rough_share: Swept = 0.45
-    """Of the predictor's variance that rough traits explain, in [0, 1]."""
-    coarse_share: Swept = 0.45
-    """The same of coarse traits; fine ones explain the rest."""
+    rough_share: Swept = 0.5
+    """Of the predictor's variance that rough traits explain, in [0, 1]; coarse ones explain the rest."""
     rate: Swept = 2.0
     """How fast similarity falls with dissimilarity in traits."""
-    explore_every: Swept = 3
+    explore_every: Swept = 2
     """One query in so many goes to the greatest upper bound, the others to expected improvement."""
-    explore_width: Swept = 1.0
+    explore_width: Swept = 3.0
     """Standard deviations from the mean up to that bound."""
+    own_share: Swept = 0.1
+    """Of what is told beyond what the predictor expects, under a noisy oracle, how much is believed, in [0, 1].
+
+    A search ends with the query of which it then believes most: at 1 with the best told.
+    """
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -75,10 +76,8 @@ class OnlineConfig(StepsConfig):
             raise ValueError("noise_levels must name at least one variance, got none; take (0.05,)")
         for level in self.noise_levels:
             check_range("noise_levels", level, 1e-6)
-        for share in ("noise_scale", "rough_share", "coarse_share"):
+        for share in ("noise_scale", "rough_share", "own_share"):
             check_range(share, getattr(self, share), 0, 1)
-        if all(isinstance(share, int | float) for share in (self.rough_share, self.coarse_share)):
-            check_range("rough_share + coarse_share", self.rough_share + self.coarse_share, 0, 1)
 
     @property
     def num_queries(self) -> int:
@@ -89,5 +88,5 @@ class OnlineConfig(StepsConfig):
     def for_budget(cls, queries: int, size: int) -> OnlineConfig:
         """Returns settings that ask exactly that many times, the first ones drawn with replacement."""
         del size
-        initial = min(10, max(queries - 1, 1))
+        initial = min(5, max(queries - 1, 1))
         return cls(num_steps=max(queries - initial, 1), num_initial=initial)

@@ -86,10 +86,11 @@ def step(
 def recommend(
     phenotype: Int[Array, "q e"], fitness: Float[Array, " q"], *, space: SearchSpace, config: OnlineConfig
 ) -> Int[Array, " q"]:
-    """Returns after each query the row that the predictor expects most of, noise left out.
+    """Returns after each query the row that the predictor, having heard what is told of it, believes most of.
 
     Whoever ends with the best told, among many told with noise, ends with the luckiest. The mean of the process
-    at what it observed is y - noise K^-1 y, of each level of noise as much as it explains the archive.
+    at what it observed is y - noise K^-1 y, of each level of noise as much as it explains the archive; of the
+    rest `own_share` is believed.
 
     Args:
         phenotype: of the queries, in their order.
@@ -104,9 +105,9 @@ def recommend(
         observed = row <= used
         target = normal_scores(jnp.where(observed, fitness, -jnp.inf), observed)
         weight = jax.nn.softmax(jax.vmap(log_evidence, (0, 0, None))(*fit, target))
-        expected = target - (weight * levels) @ (fit.inverse @ target)
-        value = expected if config.predicted_choice else target
-        return fit, jnp.argmax(jnp.where(observed & (fitness > -jnp.inf), value, -jnp.inf))
+        beyond = (weight * levels) @ (fit.inverse @ target)
+        believed = target - (1 - config.own_share) * beyond
+        return fit, jnp.argmax(jnp.where(observed & (fitness > -jnp.inf), believed, -jnp.inf))
 
     return jax.lax.scan(body, _unfitted(len(fitness), config), row)[1]
 
@@ -127,7 +128,7 @@ def _observe(fit: Fit, traits: Traits, row: Int[Array, ""], config: OnlineConfig
 
 
 def _kernel(config: OnlineConfig) -> Kernel:
-    return Kernel(config.rough_share, config.coarse_share, config.rate)
+    return Kernel(config.rough_share, config.rate)
 
 
 def _choose(
@@ -185,7 +186,7 @@ def acquisition(
 ) -> Float[Array, " m"]:
     """Returns what a query is worth: expected improvement over the best, or every so often an upper bound.
 
-    By turns the improvement counts what an architecture has of its own, the noise, and leaves it out.
+    The improvement counts what an architecture has of its own, the noise; the bound leaves it out.
 
     Args:
         mean: of each candidate.
@@ -195,11 +196,10 @@ def acquisition(
         noise: variance of what similar architectures do not share.
         config: settings.
     """
-    # Counted, it tries all that resemble the best, which pays where chance decides among the good; left out, it
-    # moves on, which pays where a better kind is elsewhere. Tables of both sorts exist.
-    counted = jnp.where(used % 2 == 0, noise, 0.0)
-    improvement = log_expected_improvement(mean, jnp.sqrt(deviation**2 + counted), best)
-    # Improvement alone dwells in the basin that it found first.
+    # With the noise counted it tries all that resemble the best: the predictor cannot tell them apart, and the
+    # best of them may be far above the others. That alone dwells in the kind that it found first; the bound
+    # asks what is known least of all that may be good, and so finds the kinds.
+    improvement = log_expected_improvement(mean, jnp.sqrt(deviation**2 + noise), best)
     is_exploring = used % config.explore_every == 0
     return jnp.where(is_exploring, mean + config.explore_width * deviation, improvement)
 
