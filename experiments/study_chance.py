@@ -65,7 +65,7 @@ def row(benchmark: ed.Benchmark) -> list[str]:
     y = np.asarray(normal_scores(benchmark.lookup(cells), jnp.ones(len(cells), bool)), np.float64)
     config, best = ed.OnlineConfig(), int(np.argmax(y))
     traits, fields = benchmark.space.traits(cells), benchmark.space.encode(cells)
-    kernel = Kernel(config.rough_share, config.rate)
+    kernel = Kernel(config.rough_share, config.coarse_share, config.rate)
     expected = left_out(np.asarray(kernel(traits, traits), np.float64), y)
     hamming = half_squared_distance(fields, fields) / (4 * benchmark.space.num_fields)
     by_fields = left_out(np.exp(-config.rate * np.asarray(hamming, np.float64)), y)

@@ -44,7 +44,10 @@ def changes(queries: int) -> Settings:
     noises = {"one noise level, 0.1": (0.1,), "noise level 1 too": (0.02, 0.1, 0.4, 1.0)}
     return {
         SHIPPED: {},
-        **{f"rough share {share:g}": {"rough_share": share} for share in (0.25, 0.75)},
+        **{
+            f"shares {a:.2g}, {b:.2g}, {1 - a - b:.2g}": {"rough_share": a, "coarse_share": b}
+            for a, b in ((1 / 3, 1 / 3), (0.475, 0.475), (0.5, 0.5), (0.6, 0.3), (0.3, 0.6))
+        },
         **{f"rate {rate:g}": {"rate": rate} for rate in (1.0, 4.0)},
         **{f"explore every {n}": {"explore_every": n} for n in (1, 3, 5)},
         **{f"explore width {width:g}": {"explore_width": width} for width in (1.0, 2.0, 4.0)},

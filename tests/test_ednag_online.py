@@ -128,10 +128,11 @@ def test_noise_levels_must_be_above_zero(levels):
         ed.OnlineConfig(noise_levels=levels)
 
 
-@pytest.mark.parametrize("name", ["rough_share", "own_share"])
-def test_shares_must_leave_none_below_zero(name):
-    with pytest.raises(ValueError, match=rf"{name} must be in \[0, 1\], got 1.2"):
-        ed.OnlineConfig(**{name: 1.2})
+def test_shares_must_leave_none_below_zero():
+    with pytest.raises(ValueError, match=r"rough_share \+ coarse_share must be in \[0, 1\], got 1.2"):
+        ed.OnlineConfig(rough_share=0.7, coarse_share=0.5)
+    with pytest.raises(ValueError, match=r"own_share must be in \[0, 1\], got 1.2"):
+        ed.OnlineConfig(own_share=1.2)
 
 
 def test_settings_that_propose_nothing_are_refused():
@@ -184,7 +185,7 @@ def test_given_architectures_are_queried_first_and_in_their_order(bumpy):
 def plain_recommendations(phenotype, told, config):
     """Plain NumPy: a process fitted anew after every query, at each level of noise."""
     traits = [np.asarray(numbers, np.float64) for numbers in SPACE.traits(jnp.asarray(phenotype))]
-    shares = (config.rough_share, 1 - config.rough_share)
+    shares = (config.rough_share, config.coarse_share, 1 - config.rough_share - config.coarse_share)
     covariance = sum(
         share * np.exp(-config.rate * np.sum((numbers[:, None] - numbers) ** 2, axis=-1) / 2)
         for share, numbers in zip(shares, traits, strict=True)

@@ -20,19 +20,19 @@ SIZE, USED, NOISE = 12, 7, 0.05
 
 
 def drawn(seed, number):
-    keys = jax.random.split(jax.random.key(seed), 2)
+    keys = jax.random.split(jax.random.key(seed), 3)
     return Traits(*(jax.random.normal(key, (number, 4)) for key in keys))
 
 
 def plain_kernel(a, b):
     parts = []
-    for x, y in ((a.rough, b.rough), (a.coarse, b.coarse)):
+    for x, y in ((a.rough, b.rough), (a.coarse, b.coarse), (a.fine, b.fine)):
         difference = np.asarray(x, float)[:, None] - np.asarray(y, float)[None]
         parts.append(np.exp(-2.0 * np.sum(difference**2, axis=-1) / 2))
-    return 0.3 * parts[0] + 0.7 * parts[1]
+    return 0.3 * parts[0] + 0.2 * parts[1] + 0.5 * parts[2]
 
 
-KERNEL = Kernel(0.3, 2.0)
+KERNEL = Kernel(0.3, 0.2, 2.0)
 
 
 def grown(covariance):

@@ -24,20 +24,26 @@ def dissimilarity(first, second):
     return distances(cell_traits(ops, 5))
 
 
-def test_cell_traits_compare_ops_and_what_paths_compute():
+def test_cell_traits_compare_what_paths_compute_and_fields():
     cell = [3, 3, 3, 1, 3, 3]
-    assert dissimilarity(cell, cell) == pytest.approx((0, 0), abs=1e-6)
-    # One convolution for the other on edge (0, 3): the same kinds.
-    assert dissimilarity([3, 3, 3, 2, 3, 3], [3, 3, 3, 3, 3, 3]) == pytest.approx((1 / 12, 0), abs=1e-6)
+    assert dissimilarity(cell, cell) == pytest.approx((0, 0, 0), abs=1e-6)
+    # One convolution for the other on edge (0, 3): the same kinds; one of 4 paths, and one of 6 ops.
+    rough, coarse, fine = dissimilarity([3, 3, 3, 2, 3, 3], [3, 3, 3, 3, 3, 3])
+    assert (rough, coarse) == pytest.approx((1 / 12, 0), abs=1e-6)
+    assert fine == pytest.approx((1 / 6 + 1 / 4) / 2, abs=1e-6)
     # Pooling there is another kind.
     assert dissimilarity([3, 3, 3, 4, 3, 3], [3, 3, 3, 3, 3, 3])[1] == pytest.approx(1 / 4, abs=1e-6)
     # Edge (1, 2) leads nowhere where (2, 3) is none: nothing else is computed.
-    assert dissimilarity([3, 3, 1, 1, 3, 0], [3, 3, 4, 1, 3, 0]) == pytest.approx((0, 0), abs=1e-6)
+    rough, coarse, fine = dissimilarity([3, 3, 1, 1, 3, 0], [3, 3, 4, 1, 3, 0])
+    assert (rough, coarse) == pytest.approx((0, 0), abs=1e-6)
+    assert fine == pytest.approx(1 / 6 / 2, abs=1e-6)
 
 
 def test_isomorphic_cells_and_skips_on_the_way_compute_the_same():
     # Nodes 1 and 2 exchanged, no edge between them: the branches change places.
-    assert dissimilarity([3, 4, 0, 1, 2, 3], [4, 3, 0, 1, 3, 2]) == pytest.approx((0, 0), abs=1e-6)
+    rough, coarse, fine = dissimilarity([3, 4, 0, 1, 2, 3], [4, 3, 0, 1, 3, 2])
+    assert (rough, coarse) == pytest.approx((0, 0), abs=1e-6)
+    assert fine == pytest.approx(4 / 6 / 2, abs=1e-6)
     # conv - skip is skip - conv is conv; skip - skip is the identity.
     assert dissimilarity([3, 0, 0, 1, 1, 0], [1, 0, 0, 3, 1, 0])[1] == pytest.approx(0, abs=1e-6)
 
@@ -96,7 +102,7 @@ def test_modules_count_the_edges_between_ops():
 def test_darts_cells_count_their_ops():
     space = ed.SPACES["darts"]
     drawn = space.random(jax.random.key(0), 20)
-    rough, coarse = space.traits(drawn)
+    rough, coarse, _ = space.traits(drawn)
     for cells, ops, placed in zip(np.asarray(drawn).reshape(-1, 2, 8, 2), rough, coarse, strict=True):
         expected = Counter((cell, op) for cell in (0, 1) for _, op in cells[cell].tolist())
         found = np.asarray(ops).reshape(2, 7) * np.sqrt(32)
@@ -116,18 +122,21 @@ def test_stages_count_blocks_and_tell_the_resolution():
     ]
     first, *others = (space.from_str(text) for text in texts)
     order, stage, resolution = (distances(space.traits(jnp.stack([first, other]))) for other in others)
-    assert order == pytest.approx((0, 0), abs=1e-6)
+    assert order[:2] == pytest.approx((0, 0), abs=1e-6)
+    assert order[2] > 0.01
     assert stage[0] == pytest.approx(0, abs=1e-6)
     assert stage[1] > 0.01
-    assert min(resolution) == pytest.approx(1 / 3, abs=1e-6)  # one of three parts
+    assert min(resolution[:2]) == pytest.approx(1 / 3, abs=1e-6)  # one of three parts
 
 
 def test_stacks_tell_totals_and_how_many_blocks_have_which_size():
     space = ed.SPACES["transnas101_macro"]
     # Kinds 1, 2, 3, 4 are plain, doubles, halves, both.
     stacks = jnp.stack([space.from_str(f"64-{kinds}-basic") for kinds in ("1423", "4123", "14231")])
-    rough, coarse = distances(space.traits(stacks[:2]))
+    rough, coarse, fine = distances(space.traits(stacks[:2]))
     assert rough == pytest.approx(0, abs=1e-6)
     # The first block has other channels and another resolution: one of six places turns, in both.
     assert coarse == pytest.approx(1 / 12, abs=1e-6)
+    # Blocks differ at two places of six, doublings and halvings at one; joined, and halved.
+    assert fine == pytest.approx((2 / 6 + 1 / 6 + 1 / 6) / 3 / 2, abs=1e-6)
     assert distances(space.traits(stacks[::2]))[0] == pytest.approx(1 / 12, abs=1e-6)  # one block more

@@ -44,8 +44,10 @@ class OnlineConfig(StepsConfig):
     """Share of DDIM's noise drawn anew, in [0, 1]."""
     temperature: Swept = 0.1
     """Of the ranks that weight the archive in (8), above 0; smaller is greedier."""
-    rough_share: Swept = 0.5
-    """Of the predictor's variance that rough traits explain, in [0, 1]; coarse ones explain the rest."""
+    rough_share: Swept = 0.45
+    """Of the predictor's variance that rough traits explain, in [0, 1]."""
+    coarse_share: Swept = 0.45
+    """The same of coarse traits; fine ones explain the rest."""
     rate: Swept = 2.0
     """How fast similarity falls with dissimilarity in traits."""
     explore_every: Swept = 2
@@ -76,8 +78,10 @@ class OnlineConfig(StepsConfig):
             raise ValueError("noise_levels must name at least one variance, got none; take (0.05,)")
         for level in self.noise_levels:
             check_range("noise_levels", level, 1e-6)
-        for share in ("noise_scale", "rough_share", "own_share"):
+        for share in ("noise_scale", "rough_share", "coarse_share", "own_share"):
             check_range(share, getattr(self, share), 0, 1)
+        if all(isinstance(share, int | float) for share in (self.rough_share, self.coarse_share)):
+            check_range("rough_share + coarse_share", self.rough_share + self.coarse_share, 0, 1)
 
     @property
     def num_queries(self) -> int:

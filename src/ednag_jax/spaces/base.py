@@ -113,12 +113,12 @@ class SearchSpace(ABC):
         """Returns all architectures one edit away."""
 
     def traits(self, phenotype: Int[Array, "*b e"]) -> Traits:
-        """Returns what a predictor compares: here the numbers that encode it, for both descriptions.
+        """Returns what a predictor compares: here the numbers that encode it, for all descriptions.
 
         A space that knows more of its architectures (paths, resolutions) overrides this.
         """
         numbers = self.encode(phenotype) / jnp.sqrt(4.0 * self.num_fields)
-        return Traits(numbers, numbers)
+        return Traits(numbers, numbers, numbers)
 
     @abstractmethod
     def to_str(self, phenotype: HostPhenotype) -> str:

@@ -174,7 +174,7 @@ class Darts(SearchSpace):
         return self.canonical(jnp.concatenate(changed).reshape(-1, self.num_fields).astype(jnp.int32))
 
     def traits(self, phenotype: Int[Array, "*b e"]) -> Traits:
-        """Returns each cell's ops counted; and the same, those on edges from its inputs apart."""
+        """Returns each cell's ops counted; the same, those on edges from its inputs apart; and every edge."""
         source, op = edges(phenotype)
         present, is_inner = jnp.ones(op.shape, bool), source >= NUM_INPUTS
         rough = counts(op, len(OPS), present)
@@ -182,7 +182,7 @@ class Darts(SearchSpace):
         rough, coarse = (
             part.reshape(*phenotype.shape[:-1], -1) / jnp.sqrt(len(CELLS)) for part in (rough, coarse)
         )
-        return Traits(rough, coarse)
+        return Traits(rough, coarse, super().traits(phenotype).fine)
 
     def to_str(self, phenotype: HostPhenotype) -> str:
         """Returns the literature's text, `Genotype(normal=[('sep_conv_3x3', 0), ...], normal_concat=..., ...)`.

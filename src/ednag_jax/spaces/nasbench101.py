@@ -134,7 +134,7 @@ class NasBench101(SearchSpace):
         return FIELDS.neighbours(phenotype)
 
     def traits(self, phenotype: Int[Array, "*b e"]) -> Traits:
-        """Returns how many edges of the pruned module lead from each op to each other, for both descriptions.
+        """Returns how many edges of the pruned module lead from each op to each other, for all descriptions.
 
         So isomorphic modules agree, and what is on no path does not count.
         """
@@ -144,7 +144,7 @@ class NasBench101(SearchSpace):
         ends = label[..., SOURCE] * (len(OPS) + 1) + label[..., TARGET]
         # Of the 21 places of edges a module fills 9 at most.
         pairs = counts(ends, (len(OPS) + 1) ** 2, present) * jnp.sqrt(NUM_EDGES / MAX_EDGES)
-        return Traits(pairs, pairs)
+        return Traits(pairs, pairs, pairs)
 
     def to_str(self, phenotype: HostPhenotype) -> str:
         """Returns the pruned module as JSON of the official ModelSpec's arguments; equal modules print equal.

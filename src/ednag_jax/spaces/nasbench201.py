@@ -44,7 +44,7 @@ class NasBench201(CategoricalSpace):
         super().__init__(name, choices, encoding)
 
     def traits(self, phenotype: Int[Array, "*b e"]) -> Traits:
-        """Returns the ops of the cell, and what its paths compute; see `cell_traits`."""
+        """Returns its ops, and what the paths of the cell compute; see `cell_traits`."""
         return cell_traits(phenotype, len(OPS))
 
     def to_str(self, phenotype: HostPhenotype) -> str:

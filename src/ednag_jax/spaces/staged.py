@@ -123,9 +123,9 @@ class StagedSpace(SearchSpace):
         return exists.reshape(*phenotype.shape[:-1], self.num_blocks)
 
     def traits(self, phenotype: Int[Array, "*b e"]) -> Traits:
-        """Returns how many blocks have which value, in the network and then in each stage.
+        """Returns how many blocks have which value, in the network and then in each stage; and every field.
 
-        Both tell the fields of the whole network.
+        All three tell the fields of the whole network.
         """
         whole = [categories(phenotype[..., i : i + 1], len(c.values)) for i, c in enumerate(self.whole)]
         rough, coarse = list(whole), list(whole)
@@ -136,7 +136,7 @@ class StagedSpace(SearchSpace):
             each = counts(blocks.reshape(stages), number, exists.reshape(stages)) / jnp.sqrt(self.num_stages)
             rough.append(counts(blocks, number, exists))
             coarse.append(each.reshape(*phenotype.shape[:-1], -1))
-        return Traits(joined(rough), joined(coarse))
+        return Traits(joined(rough), joined(coarse), super().traits(phenotype).fine)
 
     @drawn_at_once
     def random(self, key: KeyArray, num: int) -> Int[Array, "n e"]:

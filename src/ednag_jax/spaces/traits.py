@@ -16,12 +16,14 @@ PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))
 
 
 class Traits(NamedTuple):
-    """Two descriptions of architectures; half a squared distance in each is a dissimilarity of order 1."""
+    """Three descriptions of architectures; half a squared distance in each is a dissimilarity of order 1."""
 
     rough: Float[Array, "*b r"]
     """Tells how much there is of everything."""
     coarse: Float[Array, "*b c"]
     """Tells what kind of architecture it is."""
+    fine: Float[Array, "*b f"]
+    """Tells architectures apart."""
 
 
 def categories(values: Int[Array, "*b n"], number: int) -> Float[Array, "*b f"]:
@@ -48,11 +50,12 @@ def cell_traits(ops: Int[Array, "*b 6"], num_ops: int) -> Traits:
     """Returns the traits of cells of 4 nodes whose edges are in the order (0,1) (0,2) (1,2) (0,3) (1,3) (2,3).
 
     Rough: how often each op comes on edges that lie on a path without `none`. Coarse: what the four paths from
-    input to output compute, in any order, with the two convolutions as one kind. Isomorphic cells agree in
-    both.
+    input to output compute, in any order, with the two convolutions as one kind: isomorphic cells agree. Fine:
+    the same with the convolutions told apart, and the six ops.
     """
     kinds = jnp.where(ops == CONV_3X3, CONV_1X1, ops)
-    return Traits(counts(ops, num_ops, _on_a_path(ops)), _computed(kinds, num_ops))
+    fine = joined([categories(ops, num_ops), _computed(ops, num_ops)])
+    return Traits(counts(ops, num_ops, _on_a_path(ops)), _computed(kinds, num_ops), fine)
 
 
 def _on_a_path(ops: Int[Array, "*b 6"]) -> Bool[Array, "*b 6"]:

@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from ednag_jax.spaces.base import SearchSpace, drawn_at_once
 from ednag_jax.spaces.categorical import CategoricalSpace
-from ednag_jax.spaces.traits import Traits, cell_traits, counts, joined
+from ednag_jax.spaces.traits import Traits, categories, cell_traits, counts, joined
 from ednag_jax.types import HostPhenotype, KeyArray
 
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3")
@@ -53,7 +53,7 @@ class TransNas101Micro(CategoricalSpace):
         super().__init__(name, choices, encoding)
 
     def traits(self, phenotype: Int[Array, "*b e"]) -> Traits:
-        """Returns the ops of the cell, and what its paths compute; see `cell_traits`."""
+        """Returns its ops, and what the paths of the cell compute; see `cell_traits`."""
         return cell_traits(phenotype, len(OPS))
 
     def to_str(self, phenotype: HostPhenotype) -> str:
@@ -159,17 +159,19 @@ class TransNas101Macro(SearchSpace):
         return jnp.where(moved, edited, -1).astype(jnp.int32)
 
     def traits(self, phenotype: Int[Array, "*b e"]) -> Traits:
-        """Returns what the network is in all, and how many of its blocks have which size.
+        """Returns what the network is in all, how many of its blocks have which size, and each block.
 
         Rough: numbers of blocks, doublings and halvings. Coarse: how many blocks come after each number of
-        doublings, and of halvings.
+        doublings, and of halvings. Fine: each block, and both numbers at each.
         """
         present, block = phenotype >= 0, jnp.maximum(phenotype, 0)
         doubled, halved = (jnp.cumsum(part, axis=-1) for part in (block % 2, block // 2))
         totals = jnp.stack([_length(phenotype), doubled[..., -1], halved[..., -1]], axis=-1)
         sizes = [(doubled, MOST_DOUBLINGS + 1), (halved, MOST_HALVINGS + 1)]
         coarse = [counts(size, number, present) for size, number in sizes]
-        return Traits(totals / jnp.sqrt(6.0), joined(coarse))
+        fine = [categories(jnp.where(present, size + 1, 0), number + 1) for size, number in sizes]
+        fine.append(categories(phenotype + 1, len(BLOCKS) + 1))
+        return Traits(totals / jnp.sqrt(6.0), joined(coarse), joined(fine) / jnp.sqrt(2.0))
 
     def to_str(self, phenotype: HostPhenotype) -> str:
         """Returns the official string: base channels, the kinds of the blocks, and what a block is made of."""

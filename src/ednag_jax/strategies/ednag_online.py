@@ -128,7 +128,7 @@ def _observe(fit: Fit, traits: Traits, row: Int[Array, ""], config: OnlineConfig
 
 
 def _kernel(config: OnlineConfig) -> Kernel:
-    return Kernel(config.rough_share, config.rate)
+    return Kernel(config.rough_share, config.coarse_share, config.rate)
 
 
 def _choose(

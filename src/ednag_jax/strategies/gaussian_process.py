@@ -20,16 +20,20 @@ FAR = -5.0
 class Kernel(NamedTuple):
     """The covariance of two architectures: a part for each kind of traits, falling with dissimilarity in them.
 
-    k(a, b) = share exp(-rate D_rough) + (1 - share) exp(-rate D_coarse), D = |a - b|^2 / 2.
+    k(a, b) = sum over the kinds of share exp(-rate D), D = |a - b|^2 / 2; fine traits have what is left of 1.
     """
 
     rough_share: Scalar
+    coarse_share: Scalar
     rate: Scalar
 
     def __call__(self, a: Traits, b: Traits) -> Float[Array, "n m"]:
         """Returns the covariances of n architectures with m; of one with itself 1."""
-        rough, coarse = (jnp.exp(-self.rate * half_squared_distance(x, y)) for x, y in zip(a, b, strict=True))
-        return self.rough_share * rough + (1 - self.rough_share) * coarse
+        rough, coarse, fine = (
+            jnp.exp(-self.rate * half_squared_distance(x, y)) for x, y in zip(a, b, strict=True)
+        )
+        fine_share = 1 - self.rough_share - self.coarse_share
+        return self.rough_share * rough + self.coarse_share * coarse + fine_share * fine
 
 
 def half_squared_distance(a: Float[Array, "n f"], b: Float[Array, "m f"]) -> Float[Array, "n m"]:
