@@ -54,7 +54,7 @@ def methods(generator: Generator, queries: int, size: int, sampling: SamplingCon
     unguided = diffusion.replace(sampling=replace(sampling, guidance_scale=0.0))
     online = ed.OnlineConfig.for_budget(queries, size)
     first = jax.jit(best_expected)(ed.seed_keys(1)[0], generator, PredictedConfig(num_samples=FIRST))
-    begun = replace(online, first=first[: online.num_initial])
+    begun = online.starting_with(first)
     return [
         Method("EDNAG, predicted", "ednag_predicted"),
         Method("DiffusionNAG", "diffusion_nag", diffusion),

@@ -15,7 +15,6 @@ summed validation rank on them. With queries, the ten best that seed 0 generated
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -102,7 +101,7 @@ def rows_of(dataset: str, seeds: int, out: Path, directory: Path | None, smoke: 
             first = jnp.asarray(archs[0])
     for budget in BUDGETS[:1] if smoke else BUDGETS:
         alone_config = ed.OnlineConfig.for_budget(budget, benchmark.space.size)
-        begun = dataclasses.replace(alone_config, first=first[: alone_config.num_initial])
+        begun = alone_config.starting_with(first)
         for how, config in (("and ednag_online", begun), ("ednag_online alone", alone_config)):
             found = ed.search("ednag_online", benchmark, seeds=seeds, queries=budget, config=config)
             rows.append(row(dataset, how, budget, np.asarray(found.test_accuracy), test))

@@ -15,7 +15,7 @@ Expected: no setting that is significantly better than the shipped one on more t
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +104,8 @@ def run(*, out: Path = Path("results/sweep_online"), data_dir: Path | None = Non
         "one setting changed": (None, sorted(CHOSEN_ON), changes(queries), queries),
         "under a noisy oracle": ("noisy", NOISY, noisy_changes(), noisy_queries),
     }
-    tables, every = {}, {}
+    tables: dict[str, tuple[Sequence[str], list[list[str]]]] = {}
+    every: dict[str, Mapping[str, ed.Result]] = {}
     for title, (metric, chosen, changed, budget) in asked.items():
         benchmarks = {
             f"{space} {name}": ed.load_benchmark(space, dataset=name, metric=metric, data_dir=data_dir)

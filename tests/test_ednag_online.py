@@ -182,6 +182,16 @@ def test_given_architectures_are_queried_first_and_in_their_order(bumpy):
             ed.OnlineConfig(num_initial=3, first=wrong)
 
 
+@pytest.mark.parametrize(("queries", "given", "asked"), [(300, 8, 8), (300, 2, 2), (6, 8, 5)])
+def test_settings_that_start_with_architectures_ask_as_often(queries, given, asked):
+    config = ed.OnlineConfig.for_budget(queries, SPACE.size)
+    first = jnp.arange(6 * given).reshape(given, 6) % 5
+    begun = config.starting_with(first)
+    assert begun.num_queries == config.num_queries == queries
+    assert begun.num_initial == max(asked, config.num_initial)
+    np.testing.assert_array_equal(begun.first, first[:asked])
+
+
 def plain_recommendations(phenotype, told, config):
     """Plain NumPy: a process fitted anew after every query, at each level of noise."""
     traits = [np.asarray(numbers, np.float64) for numbers in SPACE.traits(jnp.asarray(phenotype))]

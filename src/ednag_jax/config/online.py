@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
+from jaxtyping import Array, Int
 
 from ednag_jax.config.base import StepsConfig, Swept, check_choice, check_range, static
 from ednag_jax.schedules import SCHEDULES
@@ -20,7 +21,7 @@ class OnlineConfig(StepsConfig):
     num_initial: int = static(5)
     """First queries, drawn uniformly."""
     first: Swept = None
-    """Architectures [k e] to query in place of the first k of those, such as `generate` gives for images."""
+    """Architectures [k e] to query in place of the first k of those; see `starting_with`."""
     denoising: bool = static(True)
     """False leaves the denoised proposals out, for ablations."""
     predictor: bool = static(True)
@@ -87,6 +88,16 @@ class OnlineConfig(StepsConfig):
     def num_queries(self) -> int:
         """Queries of a whole run, q."""
         return self.num_initial + self.num_steps
+
+    def starting_with(self, first: Int[Array, "k e"]) -> OnlineConfig:
+        """Returns the same settings and number of queries, of which those architectures are asked first.
+
+        All of them but for the last query, which the predictor chooses; more are drawn up to `num_initial`.
+        """
+        number = min(len(first), self.num_queries - 1)
+        initial = max(number, self.num_initial)
+        steps = self.num_queries - initial
+        return replace(self, first=first[:number], num_initial=initial, num_steps=steps)
 
     @classmethod
     def for_budget(cls, queries: int, size: int) -> OnlineConfig:
