@@ -46,13 +46,12 @@ def changes(queries: int) -> Settings:
         SHIPPED: {},
         **{
             f"shares {a:.2g}, {b:.2g}, {1 - a - b:.2g}": {"rough_share": a, "coarse_share": b}
-            for a, b in ((1 / 3, 1 / 3), (0.475, 0.475), (0.5, 0.5), (0.6, 0.3), (0.3, 0.6))
+            for a, b in ((1 / 3, 1 / 3), (0.475, 0.475), (0.5, 0.5))
         },
         **{f"rate {rate:g}": {"rate": rate} for rate in (1.0, 4.0)},
         **{f"explore every {n}": {"explore_every": n} for n in (1, 3, 5)},
         **{f"explore width {width:g}": {"explore_width": width} for width in (1.0, 2.0, 4.0)},
-        **{f"noise scale {scale:g}": {"noise_scale": scale} for scale in (0.4, 1.0)},
-        **{f"{n} first": {"num_initial": n, "num_steps": queries - n} for n in (2, 10, 20)},
+        **{f"{n} first": {"num_initial": n, "num_steps": queries - n} for n in (2, 10)},
         **{name: {"noise_levels": levels} for name, levels in noises.items()},
     }
 
