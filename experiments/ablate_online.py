@@ -6,10 +6,9 @@ Each method runs whole and with one thing changed, on the same seeds. Selection 
 drawn evenly from parents and children. Mutants instead: as many proposals as before. Predictor off: a random
 proposal is queried. Exploration off: always expected improvement.
 
-Expected (seeds 0..99): EDNAG needs selection and mutation (mean delta above 0.7), denoising adds nothing
-beside them. The online method needs its predictor (0.82 at 150 queries); without denoising it loses on two
-tables by 150, with mutants instead on one; without rough or coarse traits, exploration or several noise
-levels on two by 75.
+Expected (seeds 0..99): EDNAG needs selection and mutation (mean delta above 0.7), not denoising. Online needs
+its predictor (0.82 at 150 queries); without denoising it loses on two tables by 150, with mutants instead on
+one; without rough or coarse traits, exploration or several noise levels on two by 75.
 """
 
 from __future__ import annotations
