@@ -14,6 +14,8 @@ EXPERIMENTS = {
     "compare_noisy": "compare_noisy",
     "objectives": "compare_objectives",
     "ablate": "ablate_online",
+    "sweep_online": "sweep_online",
+    "study_chance": "study_chance",
     "prove_predictor": "prove_predictor",
     "prove_spaces": "prove_spaces",
     "generate_nb201": "generate_nb201",
@@ -41,9 +43,9 @@ INTRODUCTION = """# Results
 
 Written by `make reproduce`, `make compare`, `make compare-diffusion-nag`, `make compare-noisy`,
 `make compare-objectives`, `make ablate`, `make prove-predictor`, `make prove-spaces`, `make generate-nb201`,
-`make generate-digits`, `make bbob` and `experiments/sweep_continuous.py` from the tables of the experiments;
-every seed is counted, budgets are distinct architectures queried, and each part says what its numbers can and
-cannot be compared with.
+`make generate-digits`, `make bbob`, `experiments/sweep_online.py`, `experiments/sweep_continuous.py` and
+`experiments/study_chance.py` from the tables of the experiments; every seed is counted, budgets are distinct
+architectures queried, and each part says what its numbers can and cannot be compared with.
 """
 HEADING = "\n## "
 
