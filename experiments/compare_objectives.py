@@ -4,11 +4,11 @@ Command: `make compare-objectives`; about 3 minutes on 2 cores, and it goes on w
 is pymoo's (pip install 'ednag-jax[nsga2]').
 
 Expected (seeds 0..99), mean over the six tables: `ednag_online` above all others at 100, 200 and 300 queries,
-0.989 at 300, though below NSGA-II on model size with CIFAR-10; EDNAG and NSGA-II
-within 0.002 of each other, 0.981 at 300, random search below 0.957. Settings of both were chosen on cifar10 and
-ImageNet16-120 with seeds from 100 on: for NSGA-II population 10 (of 10, 20, 40) and uniform crossover (before
-two-point, and before simulated binary with 20); with population 20 it is behind EDNAG. EDNAG's denoising does
-not matter here: without it the same order of fronts with the same mutation finds as much.
+0.989 at 300, though below NSGA-II on model size with CIFAR-10; EDNAG and NSGA-II within 0.002 of each other,
+0.981 at 300, random search below 0.957. Settings of both were chosen on cifar10 and ImageNet16-120 with seeds
+from 100 on: for NSGA-II population 10 (of 10, 20, 40) and uniform crossover (before two-point, and before
+simulated binary with 20); with population 20 it is behind EDNAG. EDNAG's denoising does not matter here:
+without it the same order of fronts with the same mutation finds as much.
 """
 
 from __future__ import annotations
