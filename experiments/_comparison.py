@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import ednag_jax as ed
 from ednag_jax import plots, report
-from ednag_jax.compare import BASELINES, EDNAG_DEFAULT, compare_all
+from ednag_jax.compare import BASELINES, EDNAG_DEFAULT, Method, Part, compare_all
 from ednag_jax.storage import require_writable, write_atomic
 
 SEEDS, SMOKE_SEEDS, SMOKE_QUERIES = 100, 3, 40
@@ -38,6 +40,19 @@ def compare_and_write(
     report.write_results(out / "results.json", made, flat)
     plots.save(plots.progress_by_queries(found), out / "progress.png")
     print(f"written to {out}/: results.json, table.md, progress.png")
+
+
+def changed_parts(
+    strategy: str, benchmark: ed.Benchmark, changes: Mapping[str, dict[str, Any]], queries: int
+) -> dict[str, Part]:
+    """Returns what a change is called -> search with a strategy's settings for the budget, so changed."""
+    whole = ed.STRATEGIES[strategy].config.for_budget(queries, benchmark.space.size)
+    return {
+        name: Part(
+            benchmark, Method(f"{strategy}, {name}", strategy, dataclasses.replace(whole, **changed)), queries
+        )
+        for name, changed in changes.items()
+    }
 
 
 def write_rows(

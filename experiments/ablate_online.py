@@ -13,15 +13,14 @@ one; without rough or coarse traits, exploration or several noise levels on two 
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ednag_jax.experiments._comparison import SEEDS, SMOKE_QUERIES, SMOKE_SEEDS, write_tables
+from ednag_jax.experiments._comparison import SEEDS, SMOKE_QUERIES, SMOKE_SEEDS, changed_parts, write_tables
 
 import ednag_jax as ed
-from ednag_jax.compare import Method, Part, nested, search_parts
+from ednag_jax.compare import Part, nested, search_parts
 from ednag_jax.report import compare_at, effects_at, regret
 from ednag_jax.storage import require_writable
 
@@ -78,12 +77,13 @@ def parts(strategy: str, benchmarks: Mapping[str, ed.Benchmark], queries: int) -
     """Returns (table, change) -> search; a macro space has no padded encoding."""
     found = {}
     for title, benchmark in benchmarks.items():
-        whole = ed.STRATEGIES[strategy].config.for_budget(queries, benchmark.space.size)
-        for name, changed in changes(strategy, queries).items():
-            if "encoding" in changed and not isinstance(benchmark.space, ed.CategoricalSpace):
-                continue
-            method = Method(f"{strategy}, {name}", strategy, dataclasses.replace(whole, **changed))
-            found[title, name] = Part(benchmark, method, queries)
+        possible = {
+            name: changed
+            for name, changed in changes(strategy, queries).items()
+            if "encoding" not in changed or isinstance(benchmark.space, ed.CategoricalSpace)
+        }
+        made = changed_parts(strategy, benchmark, possible, queries)
+        found.update({(title, name): part for name, part in made.items()})
     return found
 
 

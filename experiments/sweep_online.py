@@ -16,18 +16,17 @@ level: the one is better on CIFAR-10, the other on ImageNet16-120.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ednag_jax.experiments._comparison import SMOKE_QUERIES, write_tables
+from ednag_jax.experiments._comparison import SMOKE_QUERIES, changed_parts, write_tables
 from ednag_jax.experiments.compare_strategies import CHOSEN_ON
 from jaxtyping import Float
 
 import ednag_jax as ed
-from ednag_jax.compare import Method, Part, nested, search_parts
+from ednag_jax.compare import Part, nested, search_parts
 from ednag_jax.report import holm, wilcoxon
 from ednag_jax.storage import require_writable
 
@@ -67,13 +66,11 @@ def parts(
     benchmarks: Mapping[str, ed.Benchmark], changed: Settings, queries: int
 ) -> dict[tuple[str, str], Part]:
     """Returns (table, setting) -> search."""
-    found = {}
-    for title, benchmark in benchmarks.items():
-        whole = ed.OnlineConfig.for_budget(queries, benchmark.space.size)
-        for name, change in changed.items():
-            method = Method(f"online, {name}", "ednag_online", dataclasses.replace(whole, **change))
-            found[title, name] = Part(benchmark, method, queries)
-    return found
+    return {
+        (title, name): part
+        for title, benchmark in benchmarks.items()
+        for name, part in changed_parts("ednag_online", benchmark, changed, queries).items()
+    }
 
 
 def areas(result: ed.Result) -> Float[np.ndarray, " s"]:
